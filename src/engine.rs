@@ -1,0 +1,457 @@
+//! The engine: events and the time go in, decisions and effects come out.
+//!
+//! It owns the policy, the keys and the requests that wait for keys. It never calls the host:
+//! what it wants done is an [`Effect`], which the host carries out after the engine has returned.
+//!
+//! The contract: after every `handle_*` call, drain [`Engine::next_effect`] until it is empty.
+
+mod log_limit;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use crate::denial::{Denial, Reason, Rejection};
+use crate::engine::log_limit::LogLimit;
+use crate::jwks::Keys;
+use crate::jwks::key_store::{Answered, FetchFailure, FetchNumber, KeyStore};
+use crate::policy::evaluate::{Evaluation, Patience, Verdict, Wanted};
+use crate::policy::{KeySource, Policy, ProviderIndex, RemoteKeys};
+use crate::request::{HeaderEdits, RequestHead};
+use crate::time::UnixTime;
+
+/// Most requests that wait for keys at once, in one worker. Each holds its request head, at most
+/// 60 KiB by Envoy's default limit, commonly 2 KiB.
+pub const MAX_WAITING: usize = 1024;
+/// `Retry-After` for requests that find no room to wait.
+const RETRY_WHEN_CROWDED: Duration = Duration::from_secs(1);
+
+/// A request, by the host's number for it.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct StreamId(pub u32);
+
+/// A fetch, as the engine knows it.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct FetchId {
+    provider: ProviderIndex,
+    number: FetchNumber,
+}
+
+/// What becomes of a request now.
+#[derive(Debug, Eq, PartialEq)]
+pub enum Decision {
+    /// It goes on, changed like this.
+    Forward(HeaderEdits),
+    /// It is answered here.
+    Reject(Rejection),
+    /// It waits; an effect will end that.
+    Wait,
+}
+
+/// What the engine wants from its host.
+#[derive(Debug, Eq, PartialEq)]
+pub enum Effect {
+    /// Count one.
+    Count(Counter),
+    /// Send this request and tell the answer with [`Engine::handle_fetched`].
+    Fetch {
+        /// The fetch.
+        id: FetchId,
+        /// Where to send it.
+        request: FetchRequest,
+    },
+    /// Write a line.
+    Log(LogLevel, String),
+    /// A waiting request is answered.
+    Reject(StreamId, Rejection),
+    /// A waiting request goes on.
+    Resume(StreamId, HeaderEdits),
+}
+
+/// A request for a key set.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct FetchRequest {
+    /// The Envoy cluster.
+    pub cluster: String,
+    /// Headers and pseudo-headers.
+    pub headers: Vec<(&'static str, String)>,
+    /// How long it may take.
+    pub timeout: Duration,
+}
+
+/// What is counted.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Counter {
+    /// Requests let through.
+    Allowed,
+    /// Requests refused.
+    Denied,
+    /// Requests refused, by reason.
+    DeniedFor(Reason),
+    /// Key sets that could not be had.
+    FetchFailed,
+    /// Key sets fetched.
+    FetchSucceeded,
+    /// Requests that had to wait for keys.
+    Waited,
+}
+
+impl Counter {
+    /// The name of the counter; Envoy shows it behind `wasmcustom.`.
+    pub fn name(self) -> String {
+        match self {
+            Self::Allowed => "jwt_gate.allowed".to_owned(),
+            Self::Denied => "jwt_gate.denied".to_owned(),
+            Self::DeniedFor(reason) => format!("jwt_gate.denied_for.{}", reason.code()),
+            Self::FetchFailed => "jwt_gate.jwks_fetch_failed".to_owned(),
+            Self::FetchSucceeded => "jwt_gate.jwks_fetch_success".to_owned(),
+            Self::Waited => "jwt_gate.waited".to_owned(),
+        }
+    }
+}
+
+/// How loud a line is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum LogLevel {
+    /// Something an operator must mend.
+    Error,
+    /// Something that happened.
+    Info,
+    /// Something that may need attention.
+    Warn,
+}
+
+/// Decides about the requests of one worker.
+pub struct Engine {
+    /// None: the configuration is invalid, and nobody gets in.
+    policy: Option<Policy>,
+    keys: Vec<Keys>,
+    waiting: BTreeMap<StreamId, Waiting>,
+    effects: VecDeque<Effect>,
+    log_limit: LogLimit,
+    now: UnixTime,
+}
+
+struct Waiting {
+    head: RequestHead,
+    arrived: UnixTime,
+    deadline: UnixTime,
+    wanted: Vec<Wanted>,
+}
+
+impl Waiting {
+    fn is_for(&self, provider: ProviderIndex) -> bool {
+        self.wanted.iter().any(|wanted| wanted.provider == provider)
+    }
+}
+
+impl Engine {
+    /// An engine for this policy.
+    pub fn new(policy: Policy) -> Self {
+        let keys = policy
+            .providers
+            .iter()
+            .map(|provider| match &provider.keys {
+                KeySource::Local(set) => Keys::Local(set.clone()),
+                KeySource::Remote(remote) => Keys::Remote(Box::new(KeyStore::new(remote.settings))),
+            })
+            .collect();
+        Self { policy: Some(policy), keys, ..Self::closed() }
+    }
+
+    /// An engine that refuses everything: what an invalid configuration comes to.
+    pub fn closed() -> Self {
+        Self {
+            policy: None,
+            keys: Vec::new(),
+            waiting: BTreeMap::new(),
+            effects: VecDeque::new(),
+            log_limit: LogLimit::default(),
+            now: UnixTime::default(),
+        }
+    }
+
+    /// A request arrived.
+    pub fn handle_request(
+        &mut self,
+        stream: StreamId,
+        head: RequestHead,
+        now: UnixTime,
+    ) -> Decision {
+        self.advance(now);
+        match self.decide(&head, now, Patience::Left) {
+            Decided::Allowed(edits) => Decision::Forward(edits),
+            Decided::Denied(rejection) => Decision::Reject(rejection),
+            Decided::MustWait(_) if self.waiting.len() >= MAX_WAITING => {
+                let denial = Denial {
+                    reason: Reason::TooManyWaiting,
+                    retry_after: Some(RETRY_WHEN_CROWDED),
+                };
+                Decision::Reject(self.reject(denial, &head))
+            }
+            Decided::MustWait(wanted) => {
+                self.count(Counter::Waited);
+                let deadline = now.after(self.longest_wait(&wanted));
+                self.want(&wanted);
+                self.waiting.insert(stream, Waiting { head, arrived: now, deadline, wanted });
+                self.start_fetches();
+                Decision::Wait
+            }
+        }
+    }
+
+    /// A fetch brought the body of a 200, or nothing.
+    pub fn handle_fetched(
+        &mut self,
+        id: FetchId,
+        answer: Result<&[u8], FetchFailure>,
+        now: UnixTime,
+    ) {
+        self.advance(now);
+        let Some(store) = self.keys.get_mut(id.provider).and_then(Keys::remote_mut) else {
+            return;
+        };
+        let troubled = store.failures() > 0;
+        match store.answer(id.number, answer, now) {
+            Answered::Ignored => return,
+            Answered::Failed(failure) => self.note_failure(id.provider, &failure),
+            Answered::Renewed if !troubled => self.count(Counter::FetchSucceeded),
+            Answered::Renewed | Answered::Replaced => {
+                self.count(Counter::FetchSucceeded);
+                self.log_keys(id.provider);
+            }
+        }
+        self.reconsider(|waiting| waiting.is_for(id.provider));
+        self.start_fetches();
+    }
+
+    /// Time passed.
+    pub fn handle_tick(&mut self, now: UnixTime) {
+        self.advance(now);
+        self.reconsider(|waiting| now >= waiting.deadline);
+        self.start_fetches();
+    }
+
+    /// A request is over, whatever it was waiting for.
+    pub fn handle_gone(&mut self, stream: StreamId) {
+        self.waiting.remove(&stream);
+    }
+
+    /// The next thing to do; none when all is done.
+    pub fn next_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// How long until the engine wants [`Engine::handle_tick`]; none when never.
+    pub fn next_wake_up(&self) -> Option<Duration> {
+        let stores = self.keys.iter().filter_map(Keys::remote).map(KeyStore::next_wake_up);
+        let deadlines = self.waiting.values().map(|waiting| waiting.deadline);
+        stores.chain(deadlines).min().map(|due| due.since(self.now))
+    }
+
+    /// How many requests wait.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// The keys of each provider, for tests and tools.
+    pub fn keys(&self) -> &[Keys] {
+        &self.keys
+    }
+
+    /// Takes note of the time: a clock that was set back moves everything back with it, and
+    /// answers that are overdue count as failures.
+    fn advance(&mut self, now: UnixTime) {
+        let back = self.now.since(now);
+        if !back.is_zero() {
+            for store in self.keys.iter_mut().filter_map(Keys::remote_mut) {
+                store.shift_back(back);
+            }
+            for waiting in self.waiting.values_mut() {
+                waiting.arrived = waiting.arrived.before(back);
+                waiting.deadline = waiting.deadline.before(back);
+            }
+        }
+        self.now = now;
+        let expired = |(index, keys): (ProviderIndex, &mut Keys)| {
+            keys.remote_mut()?.expire(now).then_some(index)
+        };
+        let overdue: Vec<_> = self.keys.iter_mut().enumerate().filter_map(expired).collect();
+        for provider in &overdue {
+            self.note_failure(*provider, &FetchFailure::NoAnswer);
+        }
+        if !overdue.is_empty() {
+            self.reconsider(|waiting| overdue.iter().any(|provider| waiting.is_for(*provider)));
+        }
+        self.start_fetches();
+    }
+
+    fn decide(&mut self, head: &RequestHead, arrived: UnixTime, patience: Patience) -> Decided {
+        let Some(policy) = &self.policy else {
+            return Decided::Denied(self.reject(Reason::ConfigurationInvalid.into(), head));
+        };
+        let evaluation =
+            Evaluation { policy, keys: &self.keys, head, arrived, now: self.now, patience };
+        match evaluation.decide() {
+            Verdict::Allow(permit) => {
+                self.count(Counter::Allowed);
+                Decided::Allowed(permit.into_edits())
+            }
+            Verdict::Deny(denial) => Decided::Denied(self.reject(denial, head)),
+            Verdict::Wait(wanted) => Decided::MustWait(wanted),
+        }
+    }
+
+    /// Decides again about the requests that `concerned` picks.
+    fn reconsider(&mut self, concerned: impl Fn(&Waiting) -> bool) {
+        let streams: Vec<_> = self
+            .waiting
+            .iter()
+            .filter(|(_, waiting)| concerned(waiting))
+            .map(|(stream, _)| *stream)
+            .collect();
+        for stream in streams {
+            let Some(mut waiting) = self.waiting.remove(&stream) else { continue };
+            self.remember_absent(&waiting);
+            let patience = match self.now >= waiting.deadline {
+                true => Patience::Exhausted,
+                false => Patience::Left,
+            };
+            match self.decide(&waiting.head, waiting.arrived, patience) {
+                Decided::Allowed(edits) => self.effects.push_back(Effect::Resume(stream, edits)),
+                Decided::Denied(rejection) => {
+                    self.effects.push_back(Effect::Reject(stream, rejection));
+                }
+                Decided::MustWait(wanted) => {
+                    self.want(&wanted);
+                    waiting.wanted = wanted;
+                    self.waiting.insert(stream, waiting);
+                }
+            }
+        }
+    }
+
+    fn want(&mut self, wanted: &[Wanted]) {
+        for wanted in wanted.iter().filter(|wanted| wanted.kid.is_some()) {
+            if let Some(store) = self.keys.get_mut(wanted.provider).and_then(Keys::remote_mut) {
+                store.want();
+            }
+        }
+    }
+
+    /// A fetch that began after the request arrived settles whether its `kid` exists.
+    fn remember_absent(&mut self, waiting: &Waiting) {
+        for Wanted { provider, kid } in &waiting.wanted {
+            let store = self.keys.get_mut(*provider).and_then(Keys::remote_mut);
+            if let (Some(store), Some(kid)) = (store, kid) {
+                store.remember_if_absent(kid, waiting.arrived, self.now);
+            }
+        }
+    }
+
+    fn longest_wait(&self, wanted: &[Wanted]) -> Duration {
+        let providers = self.policy.iter().flat_map(|policy| &policy.providers).enumerate();
+        providers
+            .filter(|(index, _)| wanted.iter().any(|wanted| wanted.provider == *index))
+            .map(|(_, provider)| provider.key_wait)
+            .max()
+            .unwrap_or_default()
+    }
+
+    fn start_fetches(&mut self) {
+        let Some(policy) = &self.policy else { return };
+        for (provider, keys) in self.keys.iter_mut().enumerate() {
+            let source = policy.providers.get(provider).map(|provider| &provider.keys);
+            let (Some(store), Some(KeySource::Remote(remote))) = (keys.remote_mut(), source) else {
+                continue;
+            };
+            if let Some(number) = store.next_fetch(self.now) {
+                let id = FetchId { provider, number };
+                self.effects.push_back(Effect::Fetch { id, request: FetchRequest::new(remote) });
+            }
+        }
+    }
+
+    fn reject(&mut self, denial: Denial, head: &RequestHead) -> Rejection {
+        let status = self.policy.as_ref().map_or(503, |policy| policy.keys_unavailable_status);
+        let rejection = denial.into_rejection(head, status);
+        let reason = rejection.reason;
+        self.count(Counter::Denied);
+        self.count(Counter::DeniedFor(reason));
+        if let Some(dropped) = self.log_limit.admit(self.now) {
+            let mut line = format!("denied reason={} status={}", reason.code(), rejection.status);
+            if dropped > 0 {
+                line.push_str(&format!(" ({dropped} such lines were left out)"));
+            }
+            self.log(LogLevel::Info, line);
+        }
+        rejection
+    }
+
+    fn note_failure(&mut self, provider: ProviderIndex, failure: &FetchFailure) {
+        self.count(Counter::FetchFailed);
+        let failures = self.store(provider).map_or(0, KeyStore::failures);
+        // One line when it begins and one each time the number doubles: an outage of a day is
+        // some fifteen lines.
+        if failures.is_power_of_two() {
+            let line = format!(
+                "provider `{}`: the key set could not be fetched ({failures} in a row): {failure}",
+                self.provider_name(provider),
+            );
+            self.log(LogLevel::Warn, line);
+        }
+    }
+
+    fn log_keys(&mut self, provider: ProviderIndex) {
+        let Some(set) = self.store(provider).and_then(KeyStore::held) else { return };
+        let name = self.provider_name(provider);
+        let mut lines = vec![(LogLevel::Info, format!("provider `{name}`: {} keys", set.len()))];
+        for skipped in set.skipped() {
+            let (index, reason) = (skipped.index, skipped.reason);
+            let line = format!("provider `{name}`: keys[{index}] is not used: {reason}");
+            lines.push((LogLevel::Warn, line));
+        }
+        for (level, line) in lines {
+            self.log(level, line);
+        }
+    }
+
+    fn store(&self, provider: ProviderIndex) -> Option<&KeyStore> {
+        self.keys.get(provider).and_then(Keys::remote)
+    }
+
+    fn provider_name(&self, provider: ProviderIndex) -> &str {
+        let policy = self.policy.as_ref();
+        policy.and_then(|policy| policy.providers.get(provider)).map_or("?", |found| &found.name)
+    }
+
+    fn count(&mut self, counter: Counter) {
+        self.effects.push_back(Effect::Count(counter));
+    }
+
+    fn log(&mut self, level: LogLevel, line: String) {
+        self.effects.push_back(Effect::Log(level, line));
+    }
+}
+
+enum Decided {
+    Allowed(HeaderEdits),
+    Denied(Rejection),
+    MustWait(Vec<Wanted>),
+}
+
+impl FetchRequest {
+    fn new(remote: &RemoteKeys) -> Self {
+        Self {
+            cluster: remote.cluster.clone(),
+            headers: vec![
+                (":method", "GET".to_owned()),
+                (":scheme", remote.scheme.clone()),
+                (":authority", remote.authority.clone()),
+                (":path", remote.path.clone()),
+                ("accept", "application/jwk-set+json, application/json".to_owned()),
+                ("user-agent", concat!("jwt-gate/", env!("CARGO_PKG_VERSION")).to_owned()),
+            ],
+            timeout: remote.settings.timeout,
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! Where tokens are in a request, and how to take them out again before it goes on.
+//!
+//! Every instance at a location is a candidate, also the second parameter of a name and the
+//! second cookie: whatever could reach the backend as a token must have been verified.
+
+use crate::request::{HeaderEdit, RequestHead};
+
+/// A place in a request that may hold a token.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum TokenLocation {
+    /// A header, after a prefix.
+    Header {
+        /// Its name in lower case.
+        name: String,
+        /// What stands before the token; empty: the whole value is the token.
+        prefix: String,
+    },
+    /// A query parameter.
+    Param {
+        /// Its name, decoded.
+        name: String,
+    },
+    /// A cookie.
+    Cookie {
+        /// Its name.
+        name: String,
+    },
+}
+
+impl TokenLocation {
+    /// Where tokens are when the configuration names no place (RFC 6750 sections 2.1 and 2.3).
+    pub fn defaults() -> Vec<Self> {
+        vec![
+            Self::Header { name: "authorization".to_owned(), prefix: "Bearer ".to_owned() },
+            Self::Param { name: "access_token".to_owned() },
+        ]
+    }
+
+    /// The tokens at this location, in the order of the request.
+    pub fn tokens(&self, head: &RequestHead) -> Vec<Vec<u8>> {
+        match self {
+            Self::Header { name, prefix } => head
+                .values(name)
+                .filter_map(|value| strip_prefix_ignoring_case(value, prefix))
+                .map(<[u8]>::to_vec)
+                .collect(),
+            Self::Param { name } => head
+                .query()
+                .into_iter()
+                .flat_map(params)
+                .filter(|(own, _)| percent_decode(own) == name.as_bytes())
+                .map(|(_, value)| percent_decode(value))
+                .collect(),
+            Self::Cookie { name } => head
+                .values("cookie")
+                .flat_map(cookies)
+                .filter(|(own, _)| *own == name.as_bytes())
+                .map(|(_, value)| value.to_vec())
+                .collect(),
+        }
+    }
+}
+
+/// The changes that take the tokens at `locations` out of a request.
+///
+/// Only the token goes: other parameters keep every octet, other cookies stay. A header goes
+/// whole, as natively.
+pub fn removal<'a>(
+    locations: impl Iterator<Item = &'a TokenLocation>,
+    head: &RequestHead,
+) -> Vec<HeaderEdit> {
+    let mut edits = Vec::new();
+    let mut param_names = Vec::new();
+    let mut cookie_names = Vec::new();
+    for location in locations {
+        match location {
+            TokenLocation::Header { name, .. } => {
+                edits.push(HeaderEdit::Remove(name.clone().into_bytes()));
+            }
+            TokenLocation::Param { name } => param_names.push(name.as_bytes()),
+            TokenLocation::Cookie { name } => cookie_names.push(name.as_bytes()),
+        }
+    }
+    if !param_names.is_empty() {
+        edits.push(HeaderEdit::Replace(":path".to_owned(), without_params(head, &param_names)));
+    }
+    if !cookie_names.is_empty() {
+        edits.push(HeaderEdit::Remove(b"cookie".to_vec()));
+        for value in head.values("cookie") {
+            let kept: Vec<&[u8]> = cookie_pairs(value)
+                .filter(|pair| {
+                    !split_cookie(pair).is_some_and(|(name, _)| cookie_names.contains(&name))
+                })
+                .collect();
+            if !kept.is_empty() {
+                edits.push(HeaderEdit::Add("cookie".to_owned(), kept.join(&b"; "[..])));
+            }
+        }
+    }
+    edits
+}
+
+fn without_params(head: &RequestHead, names: &[&[u8]]) -> Vec<u8> {
+    let mut path = head.path().to_vec();
+    let query = head.query().unwrap_or_default();
+    let kept: Vec<&[u8]> = query
+        .split(|octet| *octet == b'&')
+        .filter(|pair| !names.contains(&percent_decode(split_param(pair).0).as_slice()))
+        .collect();
+    if !kept.is_empty() {
+        path.push(b'?');
+        path.extend(kept.join(&b"&"[..]));
+    }
+    // A fragment never belongs into a request, but what stands there is not ours to lose.
+    let whole = head.path_and_query();
+    if let Some(start) = whole.iter().position(|octet| *octet == b'#') {
+        path.extend(whole.get(start..).unwrap_or_default());
+    }
+    path
+}
+
+fn params(query: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    query.split(|octet| *octet == b'&').map(split_param)
+}
+
+fn split_param(pair: &[u8]) -> (&[u8], &[u8]) {
+    split_once(pair, b'=').unwrap_or((pair, &[]))
+}
+
+/// Cookies of one header value (RFC 6265 section 4.2.1), quotes taken off.
+fn cookies(value: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    cookie_pairs(value).filter_map(split_cookie)
+}
+
+fn cookie_pairs(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|octet| *octet == b';').map(<[u8]>::trim_ascii).filter(|pair| !pair.is_empty())
+}
+
+fn split_cookie(pair: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (name, value) = split_once(pair, b'=')?;
+    let value = value.trim_ascii();
+    let bare = value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\""));
+    Some((name.trim_ascii(), bare.unwrap_or(value)))
+}
+
+fn split_once(octets: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {
+    let at = octets.iter().position(|octet| *octet == separator)?;
+    Some((octets.get(..at)?, octets.get(at.saturating_add(1)..)?))
+}
+
+/// The scheme of `Authorization` has no case (RFC 9110 section 11.1). Being lenient here lets
+/// nobody in: what is found must be verified.
+fn strip_prefix_ignoring_case<'a>(value: &'a [u8], prefix: &str) -> Option<&'a [u8]> {
+    let (start, rest) = value.split_at_checked(prefix.len())?;
+    start.eq_ignore_ascii_case(prefix.as_bytes()).then(|| rest.trim_ascii())
+}
+
+/// Decodes `%41`; leaves what is no such triplet as it is. `+` is no space: not in a token.
+fn percent_decode(text: &[u8]) -> Vec<u8> {
+    let digit = |octet: &u8| char::from(*octet).to_digit(16).and_then(|d| u8::try_from(d).ok());
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((first, tail)) = rest.split_first() {
+        let triplet = match (first, tail) {
+            (b'%', [high, low, after @ ..]) => match (digit(high), digit(low)) {
+                (Some(high), Some(low)) => Some((high << 4 | low, after)),
+                _ => None,
+            },
+            _ => None,
+        };
+        let (octet, after) = triplet.unwrap_or((*first, tail));
+        decoded.push(octet);
+        rest = after;
+    }
+    decoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(headers: &[(&str, &str)]) -> RequestHead {
+        RequestHead::new(
+            headers
+                .iter()
+                .map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()))
+                .collect(),
+        )
+    }
+
+    fn header(name: &str, prefix: &str) -> TokenLocation {
+        TokenLocation::Header { name: name.to_owned(), prefix: prefix.to_owned() }
+    }
+
+    fn param(name: &str) -> TokenLocation {
+        TokenLocation::Param { name: name.to_owned() }
+    }
+
+    fn cookie(name: &str) -> TokenLocation {
+        TokenLocation::Cookie { name: name.to_owned() }
+    }
+
+    #[track_caller]
+    fn check(location: &TokenLocation, headers: &[(&str, &str)], tokens: &[&str]) {
+        let found = location.tokens(&head(headers));
+        let found: Vec<_> = found.iter().map(|token| String::from_utf8_lossy(token)).collect();
+        assert_eq!(found, tokens, "{headers:?}");
+    }
+
+    #[test]
+    fn headers() {
+        let bearer = header("authorization", "Bearer ");
+        check(&bearer, &[("authorization", "Bearer a.b.c")], &["a.b.c"]);
+        check(&bearer, &[("authorization", "bearer a.b.c")], &["a.b.c"]);
+        check(&bearer, &[("authorization", "BEARER   a.b.c ")], &["a.b.c"]);
+        check(&bearer, &[("authorization", "Bearer a,Bearer b")], &["a,Bearer b"]);
+        check(
+            &bearer,
+            &[("authorization", "Bearer a"), ("authorization", "Bearer b")],
+            &["a", "b"],
+        );
+        for other in [
+            "Basic YTpi",
+            "Bearer",
+            "Bearera.b.c",
+            "",
+            "x Bearer a.b.c",
+            "\u{e4}\u{e4}\u{e4}\u{e4}",
+        ] {
+            check(&bearer, &[("authorization", other)], &[]);
+        }
+        check(&header("x-jwt", ""), &[("x-jwt", "a.b.c")], &["a.b.c"]);
+    }
+
+    #[test]
+    fn parameters() {
+        let path = |path| [(":path", path)];
+        check(&param("t"), &path("/x?t=a.b.c"), &["a.b.c"]);
+        check(&param("t"), &path("/x?a=1&t=a%2Eb.c&t=d#t=e"), &["a.b.c", "d"]);
+        check(&param("t"), &path("/x?%74=a"), &["a"]);
+        check(&param("t"), &path("/x?t"), &[""]);
+        check(&param("t"), &path("/x?t=%zz%4"), &["%zz%4"]);
+        check(&param("t"), &path("/x?T=a&tt=b&xt=c"), &[]);
+        check(&param("t"), &path("/t=a"), &[]);
+    }
+
+    #[test]
+    fn cookie_values() {
+        check(&cookie("t"), &[("cookie", "a=1; t=x.y.z")], &["x.y.z"]);
+        check(
+            &cookie("t"),
+            &[("cookie", "t=\"x.y.z\";t=w"), ("cookie", " t = v ")],
+            &["x.y.z", "w", "v"],
+        );
+        check(&cookie("t"), &[("cookie", "tt=1; t; x=t=2")], &[]);
+    }
+
+    #[track_caller]
+    fn check_removal(
+        locations: &[TokenLocation],
+        headers: &[(&str, &str)],
+        expected: &[HeaderEdit],
+    ) {
+        assert_eq!(removal(locations.iter(), &head(headers)), expected);
+    }
+
+    #[test]
+    fn removal_touches_nothing_else() {
+        let path = |path: &str| HeaderEdit::Replace(":path".to_owned(), path.as_bytes().to_vec());
+        let at = |path| [(":path", path)];
+        check_removal(&[param("t")], &at("/x?a=%26b%3D&t=tok&c=+"), &[path("/x?a=%26b%3D&c=+")]);
+        check_removal(&[param("t")], &at("/x?t=tok"), &[path("/x")]);
+        check_removal(&[param("t")], &at("/x?t=tok&%74=b&a&&=#f"), &[path("/x?a&&=#f")]);
+        check_removal(
+            &[cookie("t")],
+            &[("cookie", "a=1; t=x;b=\"2\""), ("cookie", "t=y")],
+            &[
+                HeaderEdit::Remove(b"cookie".to_vec()),
+                HeaderEdit::Add("cookie".to_owned(), b"a=1; b=\"2\"".to_vec()),
+            ],
+        );
+        check_removal(&[header("x", "Bearer ")], &[], &[HeaderEdit::Remove(b"x".to_vec())]);
+    }
+}

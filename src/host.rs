@@ -1,0 +1,316 @@
+//! The host adapter, for wasm32 only: reads facts from the proxy, hands them to the engine, and
+//! carries out its effects. The only place that names `proxy_wasm`.
+//!
+//! What it must mind:
+//! - the engine is never borrowed while the host is called, since callbacks can nest;
+//! - fetches are dispatched from the root context, since an answer goes to the context that asked
+//!   and a stream may be gone by then;
+//! - the engine belongs to its root context, never to a static: a VM can hold several roots.
+
+mod abi;
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+use std::time::Duration;
+
+use proxy_wasm::hostcalls::dispatch_http_call;
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::{Action, BufferType, ContextType, LogLevel, MapType};
+
+use crate::denial::{Denial, Reason, Rejection};
+use crate::engine::{self, Counter, Decision, Effect, Engine, FetchId, FetchRequest, StreamId};
+use crate::host::abi::HostError;
+use crate::jwks::key_set::MAX_SET_OCTETS;
+use crate::jwks::key_store::FetchFailure;
+use crate::policy::Policy;
+use crate::request::{HeaderEdit, RequestHead};
+
+proxy_wasm::main! {{
+    // Also installs the hook that writes a panic, should one ever happen, to the proxy's log.
+    proxy_wasm::set_log_level(LogLevel::Info);
+    proxy_wasm::set_root_context(|id| Box::new(Root { id, gate: Rc::new(Gate::closed()) }));
+}}
+
+/// The shortest tick: the host counts in milliseconds, and zero would stop it.
+const MIN_TICK: Duration = Duration::from_millis(1);
+/// The longest tick, so that a clock that was set back is noticed within a minute.
+const MAX_TICK: Duration = Duration::from_secs(60);
+
+/// The engine of one plugin in one worker, and what the host needs to remember for it.
+struct Gate {
+    engine: RefCell<Engine>,
+    /// Fetches that wait for the root context's next turn.
+    to_dispatch: RefCell<VecDeque<(FetchId, FetchRequest)>>,
+    /// Fetches under way, by the host's token.
+    dispatched: RefCell<BTreeMap<u32, FetchId>>,
+    counters: RefCell<BTreeMap<Counter, u32>>,
+    tick: Cell<Duration>,
+}
+
+impl Gate {
+    fn new(engine: Engine) -> Self {
+        Self {
+            engine: RefCell::new(engine),
+            to_dispatch: RefCell::default(),
+            dispatched: RefCell::default(),
+            counters: RefCell::default(),
+            tick: Cell::default(),
+        }
+    }
+
+    fn closed() -> Self {
+        Self::new(Engine::closed())
+    }
+
+    /// Carries out what the engine wants, on behalf of context `own`.
+    fn carry_out(&self, own: u32) {
+        let mut strayed = false;
+        loop {
+            let effect = self.engine.borrow_mut().next_effect();
+            let Some(effect) = effect else { break };
+            match effect {
+                Effect::Count(counter) => self.count(counter),
+                Effect::Fetch { id, request } => {
+                    self.to_dispatch.borrow_mut().push_back((id, request));
+                }
+                Effect::Log(level, line) => log(level, &line),
+                // A stream that cannot be made effective is gone, and needs no answer.
+                Effect::Reject(StreamId(stream), rejection) => {
+                    strayed = true;
+                    if abi::set_effective_context(stream).is_ok() {
+                        reject(&rejection);
+                    }
+                }
+                Effect::Resume(StreamId(stream), edits) => {
+                    strayed = true;
+                    if abi::set_effective_context(stream).is_ok()
+                        && let Err(error) = apply(&edits).and_then(|()| abi::continue_request())
+                    {
+                        reject(&host_failed(error));
+                    }
+                }
+            }
+        }
+        if strayed && abi::set_effective_context(own).is_err() {
+            abi::log(LogLevel::Error, "jwt-gate: the host lost its own context");
+        }
+        self.set_tick();
+    }
+
+    /// Sends the fetches that are due. Only for the root context's turn.
+    fn dispatch(&self, root: u32) {
+        loop {
+            let next = self.to_dispatch.borrow_mut().pop_front();
+            let Some((id, request)) = next else { break };
+            let headers =
+                request.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            let token =
+                dispatch_http_call(&request.cluster, headers, None, Vec::new(), request.timeout);
+            match token {
+                Ok(token) => {
+                    self.dispatched.borrow_mut().insert(token, id);
+                }
+                Err(_) => {
+                    let Ok(now) = abi::now() else { continue };
+                    let failed = Err(FetchFailure::Dispatch);
+                    self.engine.borrow_mut().handle_fetched(id, failed, now);
+                    self.carry_out(root);
+                }
+            }
+        }
+    }
+
+    fn count(&self, counter: Counter) {
+        let known = self.counters.borrow().get(&counter).copied();
+        let id = known.or_else(|| {
+            let id = abi::define_counter(&counter.name()).ok()?;
+            self.counters.borrow_mut().insert(counter, id);
+            Some(id)
+        });
+        if let Some(id) = id {
+            abi::increment(id);
+        }
+    }
+
+    /// Asks for the next tick when the engine wants it, at once if a fetch waits to be sent.
+    fn set_tick(&self) {
+        let wanted = match self.to_dispatch.borrow().is_empty() {
+            false => MIN_TICK,
+            true => match self.engine.borrow().next_wake_up() {
+                Some(wait) => wait.clamp(MIN_TICK, MAX_TICK),
+                None => Duration::ZERO,
+            },
+        };
+        if self.tick.replace(wanted) != wanted {
+            abi::set_tick_period(wanted);
+        }
+    }
+}
+
+/// The plugin in one worker.
+struct Root {
+    id: u32,
+    gate: Rc<Gate>,
+}
+
+impl Context for Root {
+    fn on_http_call_response(&mut self, token: u32, headers: usize, _body: usize, _: usize) {
+        let id = self.gate.dispatched.borrow_mut().remove(&token);
+        let (Some(id), Ok(now)) = (id, abi::now()) else { return };
+        let answer = read_answer(headers);
+        let answer = answer.as_deref().map_err(Clone::clone);
+        self.gate.engine.borrow_mut().handle_fetched(id, answer, now);
+        self.gate.carry_out(self.id);
+        self.gate.dispatch(self.id);
+        self.gate.set_tick();
+    }
+}
+
+impl RootContext for Root {
+    fn on_configure(&mut self, _size: usize) -> bool {
+        let policy = match abi::buffer(BufferType::PluginConfiguration, usize::MAX) {
+            Ok(text) => Policy::parse(&text),
+            Err(_) => Policy::parse(b""),
+        };
+        match policy {
+            Ok(policy) => {
+                self.gate = Rc::new(Gate::new(Engine::new(policy)));
+                // Fetches begin with the first tick: the canary VM that Envoy configures and
+                // drops at once never gets one.
+                self.gate.set_tick();
+                true
+            }
+            Err(errors) => {
+                for error in errors {
+                    abi::log(LogLevel::Error, &format!("jwt-gate configuration: {error}"));
+                }
+                // The host is told, and should it go on all the same, nobody gets in.
+                self.gate = Rc::new(Gate::closed());
+                false
+            }
+        }
+    }
+
+    fn on_tick(&mut self) {
+        let Ok(now) = abi::now() else { return };
+        self.gate.engine.borrow_mut().handle_tick(now);
+        self.gate.carry_out(self.id);
+        self.gate.dispatch(self.id);
+        self.gate.set_tick();
+    }
+
+    fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(Stream { id, gate: Rc::clone(&self.gate), waits: false }))
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+}
+
+/// One request.
+struct Stream {
+    id: u32,
+    gate: Rc<Gate>,
+    waits: bool,
+}
+
+impl Context for Stream {
+    fn on_done(&mut self) -> bool {
+        if self.waits {
+            self.gate.engine.borrow_mut().handle_gone(StreamId(self.id));
+        }
+        true
+    }
+}
+
+impl HttpContext for Stream {
+    fn on_http_request_headers(&mut self, _headers: usize, _end_of_stream: bool) -> Action {
+        let facts = abi::headers(MapType::HttpRequestHeaders)
+            .and_then(|headers| Ok((RequestHead::new(headers), abi::now()?)));
+        let decision = match facts {
+            Ok((head, now)) => {
+                self.gate.engine.borrow_mut().handle_request(StreamId(self.id), head, now)
+            }
+            Err(error) => Decision::Reject(host_failed(error)),
+        };
+        self.gate.carry_out(self.id);
+        match decision {
+            Decision::Forward(edits) => match apply(&edits) {
+                Ok(()) => Action::Continue,
+                Err(error) => {
+                    reject(&host_failed(error));
+                    Action::Pause
+                }
+            },
+            Decision::Reject(rejection) => {
+                reject(&rejection);
+                Action::Pause
+            }
+            Decision::Wait => {
+                self.waits = true;
+                Action::Pause
+            }
+        }
+    }
+}
+
+/// Answers the request of the effective context; if even that fails, it stays paused and Envoy's
+/// time-outs end it.
+fn reject(rejection: &Rejection) {
+    let headers: Vec<_> =
+        rejection.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let sent = abi::send_response(
+        rejection.status,
+        &rejection.details,
+        &headers,
+        rejection.body,
+        rejection.grpc_status,
+    );
+    if let Err(error) = sent {
+        abi::log(LogLevel::Error, &format!("jwt-gate: the answer could not be sent: {error:?}"));
+    }
+}
+
+fn host_failed(error: HostError) -> Rejection {
+    abi::log(LogLevel::Error, &format!("jwt-gate: a host call failed: {error:?}"));
+    Denial::from(Reason::HostFailed).into_rejection(&RequestHead::default(), 503)
+}
+
+fn apply(edits: &[HeaderEdit]) -> Result<(), HostError> {
+    edits.iter().try_for_each(|edit| match edit {
+        HeaderEdit::Add(name, value) => abi::add_header(name, value),
+        HeaderEdit::Remove(name) => abi::remove_header(name),
+        HeaderEdit::Replace(name, value) => abi::replace_header(name, value),
+    })
+}
+
+fn read_answer(headers: usize) -> Result<Vec<u8>, FetchFailure> {
+    if headers == 0 {
+        return Err(FetchFailure::NoAnswer);
+    }
+    let headers = abi::headers(MapType::HttpCallResponseHeaders).unwrap_or_default();
+    let status = headers
+        .iter()
+        .find(|(name, _)| name == b":status")
+        .and_then(|(_, value)| str::from_utf8(value).ok()?.parse().ok());
+    match status {
+        Some(200) => {
+            // One octet more than is allowed: enough to see that it is too much.
+            let limit = MAX_SET_OCTETS.saturating_add(1);
+            abi::buffer(BufferType::HttpCallResponseBody, limit).map_err(|_| FetchFailure::NoAnswer)
+        }
+        Some(status) => Err(FetchFailure::Status(status)),
+        None => Err(FetchFailure::NoAnswer),
+    }
+}
+
+fn log(level: engine::LogLevel, line: &str) {
+    let level = match level {
+        engine::LogLevel::Error => LogLevel::Error,
+        engine::LogLevel::Info => LogLevel::Info,
+        engine::LogLevel::Warn => LogLevel::Warn,
+    };
+    abi::log(level, line);
+}

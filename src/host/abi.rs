@@ -1,0 +1,211 @@
+//! The host functions that the gate calls, each checked: a status is a value here, where the SDK
+//! panics on an unexpected one, and octets stay octets, where the SDK panics on what is not UTF-8.
+//!
+//! The only place with `unsafe`. What makes each block sound: the host reads `len` octets from
+//! `ptr` of slices that live through the call, and writes results to locals; memory that it hands
+//! over was allocated by the module's exported `malloc` as a boxed slice of just that size.
+#![expect(unsafe_code, reason = "host functions are foreign functions")]
+
+use std::ptr::null_mut;
+use std::time::Duration;
+
+use proxy_wasm::types::{BufferType, LogLevel, MapType, MetricType};
+
+use crate::header_pairs;
+use crate::time::UnixTime;
+
+#[link(wasm_import_module = "env")]
+unsafe extern "C" {
+    fn proxy_add_header_map_value(
+        map: u32,
+        name: *const u8,
+        name_len: usize,
+        value: *const u8,
+        value_len: usize,
+    ) -> u32;
+    fn proxy_continue_stream(stream_type: u32) -> u32;
+    fn proxy_define_metric(kind: u32, name: *const u8, name_len: usize, id: *mut u32) -> u32;
+    fn proxy_get_buffer_bytes(
+        buffer: u32,
+        start: usize,
+        max_len: usize,
+        data: *mut *mut u8,
+        len: *mut usize,
+    ) -> u32;
+    fn proxy_get_current_time_nanoseconds(nanos: *mut u64) -> u32;
+    fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, len: *mut usize) -> u32;
+    fn proxy_increment_metric(id: u32, by: i64) -> u32;
+    fn proxy_log(level: u32, text: *const u8, len: usize) -> u32;
+    fn proxy_remove_header_map_value(map: u32, name: *const u8, name_len: usize) -> u32;
+    fn proxy_replace_header_map_value(
+        map: u32,
+        name: *const u8,
+        name_len: usize,
+        value: *const u8,
+        value_len: usize,
+    ) -> u32;
+    fn proxy_send_local_response(
+        status: u32,
+        details: *const u8,
+        details_len: usize,
+        body: *const u8,
+        body_len: usize,
+        headers: *const u8,
+        headers_len: usize,
+        grpc_status: i32,
+    ) -> u32;
+    fn proxy_set_effective_context(context: u32) -> u32;
+    fn proxy_set_tick_period_milliseconds(millis: u32) -> u32;
+}
+
+/// The host refused; its status.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct HostError(u32);
+
+type Checked<T = ()> = Result<T, HostError>;
+
+fn checked(status: u32) -> Checked {
+    match status {
+        0 => Ok(()),
+        status => Err(HostError(status)),
+    }
+}
+
+/// Writes a line to the proxy's log; a failure has nowhere to go.
+pub(super) fn log(level: LogLevel, text: &str) {
+    // SAFETY: see the module.
+    let _ = unsafe { proxy_log(level as u32, text.as_ptr(), text.len()) };
+}
+
+/// The host's clock.
+pub(super) fn now() -> Checked<UnixTime> {
+    let mut nanos = 0;
+    // SAFETY: see the module.
+    checked(unsafe { proxy_get_current_time_nanoseconds(&raw mut nanos) })?;
+    Ok(UnixTime::from_nanos(nanos))
+}
+
+/// Asks for ticks this far apart; zero stops them.
+pub(super) fn set_tick_period(period: Duration) {
+    let millis = u32::try_from(period.as_millis()).unwrap_or(u32::MAX);
+    // SAFETY: no pointers.
+    let _ = unsafe { proxy_set_tick_period_milliseconds(millis) };
+}
+
+/// Makes the following calls those of another context.
+pub(super) fn set_effective_context(context: u32) -> Checked {
+    // SAFETY: no pointers.
+    checked(unsafe { proxy_set_effective_context(context) })
+}
+
+/// Lets the paused request of the effective context go on.
+pub(super) fn continue_request() -> Checked {
+    const HTTP_REQUEST: u32 = 0;
+    // SAFETY: no pointers.
+    checked(unsafe { proxy_continue_stream(HTTP_REQUEST) })
+}
+
+/// Up to `max_len` octets of a buffer; empty when there is none.
+pub(super) fn buffer(buffer: BufferType, max_len: usize) -> Checked<Vec<u8>> {
+    let (mut data, mut len) = (null_mut(), 0);
+    // SAFETY: see the module.
+    let status =
+        unsafe { proxy_get_buffer_bytes(buffer as u32, 0, max_len, &raw mut data, &raw mut len) };
+    checked(status)?;
+    Ok(take(data, len))
+}
+
+/// All pairs of a header map.
+pub(super) fn headers(map: MapType) -> Checked<Vec<(Vec<u8>, Vec<u8>)>> {
+    let (mut data, mut len) = (null_mut(), 0);
+    // SAFETY: see the module.
+    checked(unsafe { proxy_get_header_map_pairs(map as u32, &raw mut data, &raw mut len) })?;
+    const MALFORMED: HostError = HostError(u32::MAX);
+    header_pairs::decode(&take(data, len)).ok_or(MALFORMED)
+}
+
+/// Adds a request header.
+pub(super) fn add_header(name: &str, value: &[u8]) -> Checked {
+    // SAFETY: see the module.
+    checked(unsafe {
+        proxy_add_header_map_value(
+            MapType::HttpRequestHeaders as u32,
+            name.as_ptr(),
+            name.len(),
+            value.as_ptr(),
+            value.len(),
+        )
+    })
+}
+
+/// Removes a request header.
+pub(super) fn remove_header(name: &[u8]) -> Checked {
+    // SAFETY: see the module.
+    checked(unsafe {
+        proxy_remove_header_map_value(MapType::HttpRequestHeaders as u32, name.as_ptr(), name.len())
+    })
+}
+
+/// Replaces a request header.
+pub(super) fn replace_header(name: &str, value: &[u8]) -> Checked {
+    // SAFETY: see the module.
+    checked(unsafe {
+        proxy_replace_header_map_value(
+            MapType::HttpRequestHeaders as u32,
+            name.as_ptr(),
+            name.len(),
+            value.as_ptr(),
+            value.len(),
+        )
+    })
+}
+
+/// Answers the request of the effective context.
+pub(super) fn send_response(
+    status: u16,
+    details: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+    grpc_status: i32,
+) -> Checked {
+    let headers = header_pairs::encode(headers);
+    // SAFETY: see the module.
+    checked(unsafe {
+        proxy_send_local_response(
+            status.into(),
+            details.as_ptr(),
+            details.len(),
+            body.as_ptr(),
+            body.len(),
+            headers.as_ptr(),
+            headers.len(),
+            grpc_status,
+        )
+    })
+}
+
+/// Defines a counter, or finds it.
+pub(super) fn define_counter(name: &str) -> Checked<u32> {
+    let mut id = 0;
+    // SAFETY: see the module.
+    let status = unsafe {
+        proxy_define_metric(MetricType::Counter as u32, name.as_ptr(), name.len(), &raw mut id)
+    };
+    checked(status)?;
+    Ok(id)
+}
+
+/// Adds one to a counter.
+pub(super) fn increment(counter: u32) {
+    // SAFETY: no pointers. A counter that cannot be counted is no reason to refuse anybody.
+    let _ = unsafe { proxy_increment_metric(counter, 1) };
+}
+
+fn take(data: *mut u8, len: usize) -> Vec<u8> {
+    if data.is_null() {
+        return Vec::new();
+    }
+    // SAFETY: the host got this memory from the module's `malloc`, which makes boxed slices, and
+    // handed it over with its size.
+    unsafe { Vec::from_raw_parts(data, len, len) }
+}

@@ -1,0 +1,121 @@
+//! One signature under one key: RustCrypto and dalek, nothing of our own.
+//!
+//! The algorithm comes from the token and the key from the issuer; they must belong together
+//! before any arithmetic happens, so that no key is ever used for what it was not made for.
+
+use ed25519_dalek::VerifyingKey as Ed25519Key;
+use hmac::digest::KeyInit;
+use hmac::{Hmac, Mac};
+use p256::ecdsa::signature::Verifier as _;
+use rsa::RsaPublicKey;
+use rsa::pkcs1v15::Pkcs1v15Sign;
+use rsa::pss::Pss;
+use rsa::traits::{PublicKeyParts as _, SignatureScheme};
+use sha2::digest::Digest;
+use sha2::{Sha256, Sha384, Sha512};
+
+use crate::jose::algorithm::{Algorithm, Curve, Family, Hash};
+
+/// A key as the libraries hold it, parsed once when its set arrives.
+#[derive(Clone)]
+pub enum VerifyingKey {
+    /// A point on Ed25519, not of small order.
+    Ed25519(Ed25519Key),
+    /// A shared secret.
+    Hmac(Vec<u8>),
+    /// A point on P-256.
+    P256(p256::ecdsa::VerifyingKey),
+    /// A point on P-384.
+    P384(p384::ecdsa::VerifyingKey),
+    /// A point on P-521.
+    P521(p521::ecdsa::VerifyingKey),
+    /// An RSA modulus and exponent.
+    Rsa(RsaPublicKey),
+}
+
+/// The signature does not fit the key and the input.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct BadSignature;
+
+impl VerifyingKey {
+    /// Whether this key can serve `family` at all: kind, curve and size (RFC 7518 section 3).
+    pub fn serves(&self, family: Family) -> bool {
+        match (self, family) {
+            (Self::Ed25519(_), Family::Ed25519)
+            | (Self::Hmac(_), Family::Hmac(_))
+            | (Self::P256(_), Family::Ecdsa(Curve::P256))
+            | (Self::P384(_), Family::Ecdsa(Curve::P384))
+            | (Self::P521(_), Family::Ecdsa(Curve::P521))
+            | (Self::Rsa(_), Family::RsaPkcs1(_)) => true,
+            // The encoding holds a digest, a salt as long, and two octets (RFC 8017 section 9.1.1).
+            (Self::Rsa(key), Family::RsaPss(hash)) => {
+                key.size() > hash.octets().saturating_mul(2).saturating_add(2)
+            }
+            _ => false,
+        }
+    }
+
+    /// Checks `signature` over `input`.
+    pub fn verify(
+        &self,
+        algorithm: Algorithm,
+        input: &[u8],
+        signature: &[u8],
+    ) -> Result<(), BadSignature> {
+        if !self.serves(algorithm.family) {
+            return Err(BadSignature);
+        }
+        let good = match (self, algorithm.family) {
+            (Self::Rsa(key), Family::RsaPkcs1(hash)) => match hash {
+                Hash::Sha256 => pkcs1::<Sha256>(key, input, signature),
+                Hash::Sha384 => pkcs1::<Sha384>(key, input, signature),
+                Hash::Sha512 => pkcs1::<Sha512>(key, input, signature),
+            },
+            (Self::Rsa(key), Family::RsaPss(hash)) => match hash {
+                Hash::Sha256 => rsa::<Sha256, _>(key, Pss::<Sha256>::new(), input, signature),
+                Hash::Sha384 => rsa::<Sha384, _>(key, Pss::<Sha384>::new(), input, signature),
+                Hash::Sha512 => rsa::<Sha512, _>(key, Pss::<Sha512>::new(), input, signature),
+            },
+            // `from_slice` takes exactly two coordinates of the curve's length, none of them zero
+            // or beyond the order (RFC 7518 section 3.4).
+            (Self::P256(key), _) => p256::ecdsa::Signature::from_slice(signature)
+                .is_ok_and(|signature| key.verify(input, &signature).is_ok()),
+            (Self::P384(key), _) => p384::ecdsa::Signature::from_slice(signature)
+                .is_ok_and(|signature| key.verify(input, &signature).is_ok()),
+            (Self::P521(key), _) => p521::ecdsa::Signature::from_slice(signature)
+                .is_ok_and(|signature| key.verify(input, &signature).is_ok()),
+            // Strict: no points of small order, one encoding (RFC 8032 section 5.1.7 and beyond).
+            (Self::Ed25519(key), _) => ed25519_dalek::Signature::from_slice(signature)
+                .is_ok_and(|signature| key.verify_strict(input, &signature).is_ok()),
+            (Self::Hmac(secret), Family::Hmac(hash)) => match hash {
+                Hash::Sha256 => hmac::<Hmac<Sha256>>(secret, input, signature),
+                Hash::Sha384 => hmac::<Hmac<Sha384>>(secret, input, signature),
+                Hash::Sha512 => hmac::<Hmac<Sha512>>(secret, input, signature),
+            },
+            _ => false,
+        };
+        if good { Ok(()) } else { Err(BadSignature) }
+    }
+}
+
+fn pkcs1<D>(key: &RsaPublicKey, input: &[u8], signature: &[u8]) -> bool
+where
+    D: Digest + sha2::digest::const_oid::AssociatedOid,
+{
+    rsa::<D, _>(key, Pkcs1v15Sign::new::<D>(), input, signature)
+}
+
+fn rsa<D: Digest, S: SignatureScheme>(
+    key: &RsaPublicKey,
+    scheme: S,
+    input: &[u8],
+    signature: &[u8],
+) -> bool {
+    key.verify(scheme, &D::digest(input), signature).is_ok()
+}
+
+/// Compares in constant time, so that a forger learns nothing from how long a refusal takes.
+fn hmac<M: Mac + KeyInit>(secret: &[u8], input: &[u8], signature: &[u8]) -> bool {
+    <M as KeyInit>::new_from_slice(secret)
+        .is_ok_and(|mac| mac.chain_update(input).verify_slice(signature).is_ok())
+}

@@ -1,0 +1,123 @@
+//! A key set as a value (RFC 7517 section 5): which of its keys may have signed this token.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use crate::jose::header::Header;
+use crate::jose::jwk::{Jwk, JwkError, KeyStrength};
+use crate::json;
+
+/// Largest set, in octets: an order of magnitude above the largest that issuers publish.
+pub const MAX_SET_OCTETS: usize = 512 * 1024;
+/// Most keys that are read from a set.
+pub const MAX_KEYS: usize = 256;
+/// Most keys that are tried for one token. Only a token without `kid` can reach more than the
+/// few keys of one name, and this bounds what such a token may cost.
+pub const MAX_TRIES: usize = 16;
+
+/// The usable keys of a set, and why the others are not.
+#[derive(Clone)]
+pub struct KeySet {
+    keys: Vec<Jwk>,
+    skipped: Vec<SkippedKey>,
+}
+
+/// A key that is not used.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SkippedKey {
+    /// Its place in `keys`, from zero.
+    pub index: usize,
+    /// Why it is not used.
+    pub reason: JwkError,
+}
+
+/// Why a text is no key set.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum KeySetError {
+    /// `keys` is absent or no list.
+    NoKeys,
+    /// No key of the set is usable; the reason of the first.
+    NoUsableKey(Option<JwkError>),
+    /// Not a JSON object in the strict sense.
+    NotJson,
+    /// More than [`MAX_SET_OCTETS`] or [`MAX_KEYS`].
+    TooLarge,
+}
+
+impl fmt::Display for KeySetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoKeys => f.write_str("has no list `keys`"),
+            Self::NoUsableKey(None) => f.write_str("holds no key"),
+            Self::NoUsableKey(Some(reason)) => write!(f, "holds no usable key: {reason}"),
+            Self::NotJson => f.write_str("is not a JSON object"),
+            Self::TooLarge => f.write_str("is too large"),
+        }
+    }
+}
+
+impl KeySet {
+    /// Reads a set; one bad key does not spoil the others.
+    pub fn parse(text: &[u8], strength: KeyStrength) -> Result<Self, KeySetError> {
+        if text.len() > MAX_SET_OCTETS {
+            return Err(KeySetError::TooLarge);
+        }
+        let Ok(Value::Object(set)) = json::parse(text) else {
+            return Err(KeySetError::NotJson);
+        };
+        let Some(Value::Array(members)) = set.get("keys") else {
+            return Err(KeySetError::NoKeys);
+        };
+        if members.len() > MAX_KEYS {
+            return Err(KeySetError::TooLarge);
+        }
+        let mut keys = Vec::new();
+        let mut skipped = Vec::new();
+        for (index, member) in members.iter().enumerate() {
+            match Jwk::parse(member, strength) {
+                Ok(key) => keys.push(key),
+                Err(reason) => skipped.push(SkippedKey { index, reason }),
+            }
+        }
+        if keys.is_empty() {
+            return Err(KeySetError::NoUsableKey(skipped.first().map(|key| key.reason)));
+        }
+        Ok(Self { keys, skipped })
+    }
+
+    /// The keys that may have signed a token with this header, in the set's order.
+    ///
+    /// A `kid` on one side only matches, as natively; the algorithm must fit in any case.
+    pub fn candidates<'a>(&'a self, header: &Header) -> Vec<&'a Jwk> {
+        self.keys
+            .iter()
+            .filter(|key| match (&key.kid, &header.kid) {
+                (Some(own), Some(wanted)) => own == wanted,
+                _ => true,
+            })
+            .filter(|key| key.fits(header.algorithm))
+            .take(MAX_TRIES)
+            .collect()
+    }
+
+    /// Whether a usable key of this name is in the set, whatever its algorithm.
+    pub fn names(&self, kid: &str) -> bool {
+        self.keys.iter().any(|key| key.kid.as_deref() == Some(kid))
+    }
+
+    /// How many keys are usable.
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Whether no key is usable; never the case for a set that was parsed.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// The keys that are not used.
+    pub fn skipped(&self) -> &[SkippedKey] {
+        &self.skipped
+    }
+}

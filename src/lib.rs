@@ -1,0 +1,35 @@
+//! jwt-gate verifies JSON Web Tokens inside Envoy and Istio: a Proxy-Wasm filter.
+//!
+//! The modules, in the order in which a request meets them:
+//!
+//! | module | what it knows |
+//! |---|---|
+//! | `host` | the proxy: reads facts, carries out effects (wasm32 only) |
+//! | [`engine`] | events and time in, decisions and effects out |
+//! | [`request`] | the head of a request, and changes to it |
+//! | [`policy`] | the compiled configuration, and how it decides |
+//! | [`extract`] | where tokens are |
+//! | [`jose`] | tokens, keys, signatures |
+//! | [`claims`] | registered claims, and the checks at a time |
+//! | [`jwks`] | key sets, and how they stay fresh |
+//! | [`denial`] | refusals, and what clients are told |
+//! | [`config`] | the configuration as written |
+//! | [`json`], [`time`] | strict JSON; the time as the host tells it |
+//!
+//! `ARCHITECTURE.md` says what each of them must not know.
+
+pub mod claims;
+pub mod config;
+pub mod denial;
+pub mod engine;
+pub mod extract;
+#[cfg(any(target_arch = "wasm32", test))]
+mod header_pairs;
+#[cfg(target_arch = "wasm32")]
+mod host;
+pub mod jose;
+pub mod json;
+pub mod jwks;
+pub mod policy;
+pub mod request;
+pub mod time;

@@ -1,0 +1,90 @@
+//! The head of a request, and what to change in it: plain values.
+//!
+//! Header names are in lower case, as Envoy holds them; values are octets, since HTTP does not
+//! promise more.
+
+/// The head of a request as the host handed it over.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct RequestHead {
+    headers: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+impl RequestHead {
+    /// A head of these headers, pseudo-headers included, in their order.
+    pub fn new(headers: Vec<(Vec<u8>, Vec<u8>)>) -> Self {
+        Self { headers }
+    }
+
+    /// All headers.
+    pub fn headers(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.headers.iter().map(|(name, value)| (name.as_slice(), value.as_slice()))
+    }
+
+    /// Every value of the header `name`.
+    pub fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+        self.headers().filter(move |(own, _)| *own == name.as_bytes()).map(|(_, value)| value)
+    }
+
+    /// The first value of the header `name`.
+    pub fn value<'a>(&'a self, name: &'a str) -> Option<&'a [u8]> {
+        self.values(name).next()
+    }
+
+    /// The path and the query; empty when there is none, as in `CONNECT`.
+    pub fn path_and_query(&self) -> &[u8] {
+        self.value(":path").unwrap_or_default()
+    }
+
+    /// The path without query and fragment.
+    pub fn path(&self) -> &[u8] {
+        let whole = self.path_and_query();
+        whole.split(|octet| matches!(octet, b'?' | b'#')).next().unwrap_or_default()
+    }
+
+    /// The query without its `?`, up to a fragment.
+    pub fn query(&self) -> Option<&[u8]> {
+        let whole = self.path_and_query();
+        let start = whole.iter().position(|octet| matches!(octet, b'?' | b'#'))?;
+        match whole.get(start..)?.split_first()? {
+            (b'?', rest) => rest.split(|octet| *octet == b'#').next(),
+            _ => None,
+        }
+    }
+}
+
+/// One change to a request head.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum HeaderEdit {
+    /// Adds a value beside those that are there.
+    Add(String, Vec<u8>),
+    /// Takes every value of the name away.
+    Remove(Vec<u8>),
+    /// Puts this value in place of all others.
+    Replace(String, Vec<u8>),
+}
+
+/// The changes to make before a request goes on, in this order.
+pub type HeaderEdits = Vec<HeaderEdit>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn path_and_query() {
+        #[track_caller]
+        fn check(whole: &str, path: &str, query: Option<&str>) {
+            let head = RequestHead::new(vec![(b":path".to_vec(), whole.as_bytes().to_vec())]);
+            assert_eq!(head.path(), path.as_bytes());
+            assert_eq!(head.query(), query.map(str::as_bytes));
+        }
+        check("/a", "/a", None);
+        check("/a?b=c", "/a", Some("b=c"));
+        check("/a?b=c#d?e", "/a", Some("b=c"));
+        check("/a#?b=c", "/a", None);
+        check("/a?", "/a", Some(""));
+        check("/a??b", "/a", Some("?b"));
+        check("", "", None);
+        assert_eq!(RequestHead::default().path(), b"");
+    }
+}

@@ -1,0 +1,51 @@
+//! The commands of jwt-gate's developers. They need Rust, a C linker and Python 3;
+//! the wasm target and Envoy are installed when missing.
+
+mod demo;
+mod test;
+mod tools;
+
+use std::process::ExitCode;
+
+use jwt_gate_demo::wasm;
+
+const HELP: &str = "\
+cargo xtask demo          build everything, play the story, stay up until Ctrl-C
+cargo xtask demo --once   the same, but end after the story; the exit code tells how it went
+cargo xtask test          all checks and tests, as the CI runs them
+cargo xtask test --quick  the same without Envoy
+cargo xtask build         build the filter and print where it is
+
+ENVOY and ENVOY_OLDEST may name Envoy binaries to use instead of downloaded ones.
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let result = match arguments[..] {
+        ["demo"] => demo::run(demo::Then::StayUp),
+        ["demo", "--once"] => demo::run(demo::Then::End),
+        ["test"] => test::run(test::Extent::All),
+        ["test", "--quick"] => test::run(test::Extent::WithoutEnvoy),
+        ["build"] => tools::check(&[tools::LINKER]).and_then(|()| {
+            let module = wasm::build_filter(&wasm::workspace())?;
+            println!("{}", module.display());
+            Ok(())
+        }),
+        [] | ["help" | "--help" | "-h"] => {
+            print!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        _ => {
+            eprintln!("cargo xtask does not know {arguments:?}\n\n{HELP}");
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nerror: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
