@@ -151,13 +151,11 @@ impl Policy {
             .rules
             .iter()
             .filter_map(|rule| {
-                Some(Rule {
-                    matcher: PathMatcher::new(rule.matches.as_ref()?),
-                    requirement: match &rule.requires {
-                        Some(requirement) => Requirement::compile(requirement, &names, &errors),
-                        None => Requirement::Nothing,
-                    },
-                })
+                let requirement = match &rule.requires {
+                    Some(requirement) => Requirement::compile(requirement, &names, &errors),
+                    None => Requirement::Nothing,
+                };
+                Some(Rule { matcher: PathMatcher::new(rule.matches.as_ref()?), requirement })
             })
             .collect();
         let providers: Vec<_> = config

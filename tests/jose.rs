@@ -105,10 +105,19 @@ fn malformed_tokens() {
     let header = base64url(br#"{"alg":"ES256"}"#);
     let payload = base64url(b"{}");
     for token in [
-        "", ".", "..", "a", "a.b", &format!("{header}.{payload}"), &format!("{header}.{payload}."),
-        &format!(".{header}.{payload}.AA"), &format!("{header}.{payload}.AA."),
-        &format!("{header}..{payload}.AA"), &format!("{header}.{payload}.AA.AA.AA"),
-        &format!("{header}..AA"), &format!(".{payload}.AA"),
+        "",
+        ".",
+        "..",
+        "a",
+        "a.b",
+        &format!("{header}.{payload}"),
+        &format!("{header}.{payload}."),
+        &format!(".{header}.{payload}.AA"),
+        &format!("{header}.{payload}.AA."),
+        &format!("{header}..{payload}.AA"),
+        &format!("{header}.{payload}.AA.AA.AA"),
+        &format!("{header}..AA"),
+        &format!(".{payload}.AA"),
     ] {
         check_token(token, JwsError::NotThreeParts);
     }
@@ -117,9 +126,21 @@ fn malformed_tokens() {
         check_token(&format!("{header}.{bad}.AA"), JwsError::PayloadEncoding);
         check_token(&format!("{header}.{payload}.{bad}"), JwsError::SignatureEncoding);
     }
-    for json in ["", "[]", "1", "\"\"", "null", "{", "{'a':1}", "{\"a\":1,\"a\":2}", "{\"a\":1,}",
-        "{}{}", "\u{feff}{}", "{\"a\":NaN}", "{\"a\":\"\u{1}\"}"]
-    {
+    for json in [
+        "",
+        "[]",
+        "1",
+        "\"\"",
+        "null",
+        "{",
+        "{'a':1}",
+        "{\"a\":1,\"a\":2}",
+        "{\"a\":1,}",
+        "{}{}",
+        "\u{feff}{}",
+        "{\"a\":NaN}",
+        "{\"a\":\"\u{1}\"}",
+    ] {
         if json.is_empty() {
             continue;
         }
@@ -175,7 +196,8 @@ fn unusable_rsa_keys() {
     for alg in ["ES256", "HS256", "EdDSA", "RSA-OAEP", "none"] {
         check_jwk(with(&good, json!({"alg": alg})), JwkError::AlgorithmUnfit);
     }
-    for exponent in [&b"\x01"[..], b"\x02", b"\x00", b"", b"\x11", b"\x01\x00\x00\x01", &[255; 300]] {
+    for exponent in [&b"\x01"[..], b"\x02", b"\x00", b"", b"\x11", b"\x01\x00\x00\x01", &[255; 300]]
+    {
         check_jwk(with(&good, json!({"e": base64url(exponent)})), JwkError::RsaExponent);
     }
     let modulus = |octets: Vec<u8>| with(&good, json!({"n": base64url(octets)}));
@@ -326,8 +348,15 @@ fn odd_ecdsa_signatures() {
     let zero = [0; 32];
     let der = [&[0x30, 68, 2, 32], r, &[2, 32], s].concat();
     for bad in [
-        [r, s, &[0]].concat(), [&[0], r, s].concat(), [&[0], r, &[0], s].concat(),
-        [&zero[..], s].concat(), [r, &zero].concat(), zero.repeat(2), vec![0xff; 64], r.to_vec(), der,
+        [r, s, &[0]].concat(),
+        [&[0], r, s].concat(),
+        [&[0], r, &[0], s].concat(),
+        [&zero[..], s].concat(),
+        [r, &zero].concat(),
+        zero.repeat(2),
+        vec![0xff; 64],
+        r.to_vec(),
+        der,
     ] {
         assert!(!accepts(&set, format!("{input}.{}", base64url(&bad)).as_bytes()), "{bad:?}");
     }

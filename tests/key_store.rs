@@ -168,7 +168,9 @@ fn an_outage_is_bridged_with_stale_keys_and_a_growing_back_off() {
 #[test]
 fn a_bad_answer_discards_nothing() {
     let mut bench = Bench::with_keys();
-    for bad in ["", "<html>", "{\"keys\":[]}", "{\"keys\":[{\"kty\":\"x\"}]}", "{\"keys\":[{\"kty\""] {
+    for bad in
+        ["", "<html>", "{\"keys\":[]}", "{\"keys\":[{\"kty\":\"x\"}]}", "{\"keys\":[{\"kty\""]
+    {
         let (_, number) = bench.wait_for_fetch();
         let answered = bench.store.answer(number, Ok(bad.as_bytes()), at(bench.now));
         assert!(matches!(answered, Answered::Failed(FetchFailure::Body(_))), "{bad}");

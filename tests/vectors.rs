@@ -72,7 +72,8 @@ fn rfc7515_a3_key() -> Value {
 
 #[test]
 fn rfc7515_a3_es256() {
-    let signature = "DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q";
+    let signature =
+        "DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q";
     assert!(verifies(&token("eyJhbGciOiJFUzI1NiJ9", JOE, signature), &rfc7515_a3_key()));
 }
 
@@ -120,7 +121,8 @@ fn rfc8037_a4_ed25519() {
         "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
     });
     let input = "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc";
-    let signature = "hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg";
+    let signature =
+        "hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg";
     assert!(verifies_octets(&key, "EdDSA", input, signature));
     assert!(!verifies_octets(&key, "EdDSA", "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZQ", signature));
 }

@@ -268,6 +268,8 @@ impl Envoy {
                     .arg(&address_file)
                     // Several Envoys on one machine must not share memory segments.
                     .arg("--use-dynamic-base-id")
+                    // Access logs appear at once instead of every ten seconds.
+                    .args(["--file-flush-interval-msec", "50"])
                     .args(["--concurrency", &options.concurrency.to_string()])
                     .args([level, &options.log_level])
                     .stdin(process::Stdio::null())

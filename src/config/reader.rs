@@ -268,10 +268,11 @@ impl<'a> Fields<'a> {
                 || self.known.iter().any(|known| lower_camel_case(known) == *name);
             if !known {
                 let listed: Vec<_> = self.known.iter().map(String::as_str).collect();
-                self.errors.push(
-                    &member_path(&self.path, name),
-                    format!("unknown field; expected one of: {}", listed.join(", ")),
-                );
+                let message = match listed.join(", ") {
+                    listed if listed.is_empty() => "unknown field; expected none".to_owned(),
+                    listed => format!("unknown field; expected one of: {listed}"),
+                };
+                self.errors.push(&member_path(&self.path, name), message);
             }
         }
     }

@@ -1,0 +1,224 @@
+//! Configurations: what is accepted in which spelling, and every mistake with its place.
+
+use jwt_gate::policy::Policy;
+use serde_json::{Value, json};
+
+/// The errors of a configuration, one a line.
+fn errors(text: &str) -> String {
+    match Policy::parse(text.as_bytes()) {
+        Ok(_) => String::new(),
+        Err(errors) => errors.iter().map(|error| format!("{error}\n")).collect(),
+    }
+}
+
+#[track_caller]
+fn check(config: Value, expected: &[&str]) {
+    let expected: String = expected.iter().map(|line| format!("{line}\n")).collect();
+    let actual = errors(&config.to_string());
+    assert_eq!(actual, expected, "\n--- actual\n{actual}--- expected\n{expected}");
+}
+
+fn jwks() -> String {
+    json!({"keys": [{"kty": "oct", "k": "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY"}]})
+        .to_string()
+}
+
+fn good() -> Value {
+    json!({
+        "providers": {
+            "local": {"issuer": "i", "local_jwks": {"inline_string": jwks()}},
+            "remote": {"remote_jwks": {"http_uri": {
+                "uri": "https://issuer.example/jwks.json", "cluster": "issuer", "timeout": "5s"}}},
+        },
+    })
+}
+
+/// A good configuration with this put at a JSON pointer.
+fn with(pointer: &str, value: Value) -> Value {
+    let mut config = good();
+    let (parent, name) = pointer.rsplit_once('/').unwrap();
+    config.pointer_mut(parent).unwrap().as_object_mut().unwrap().insert(name.to_owned(), value);
+    config
+}
+
+#[test]
+fn spellings_of_protobuf_json() {
+    check(good(), &[]);
+    check(
+        json!({
+            "providers": {"p": {
+                "issuer": "i",
+                "audiences": "one",
+                "remoteJwks": {
+                    "httpUri": {"uri": "http://h:80/x?y=z", "cluster": "c", "timeout": "0.5s"},
+                    "cacheDuration": "300s",
+                },
+                "localJwks": null,
+                "forward": "true",
+                "fromHeaders": [{"name": "X-Jwt", "valuePrefix": "JWT "}],
+                "fromParams": ["a"],
+                "fromCookies": [],
+                "forwardPayloadHeader": "",
+                "claimToHeaders": {"headerName": "x-sub", "claimName": "sub"},
+                "clockSkewSeconds": "5",
+            }},
+            "rules": [
+                {"match": {"prefix": "/", "caseSensitive": false}, "requires": {
+                    "requiresAny": {"requirements": [
+                        {"providerAndAudiences": {"providerName": "p", "audiences": ["x"]}},
+                        {"allowMissing": {}},
+                    ]}}},
+            ],
+        }),
+        &[],
+    );
+    check(with("/providers/local/clock_skew_seconds", json!(5.0)), &[]);
+    check(with("/providers/local/clock_skew", json!("0s")), &[]);
+}
+
+#[test]
+fn all_mistakes_appear_at_once_each_with_its_path() {
+    check(
+        json!({
+            "providers": {
+                "a b": {"isuer": "i", "jwks": 1},
+                "p": {
+                    "issuer": 7,
+                    "audiences": ["x", 1, ""],
+                    "remote_jwks": {
+                        "http_uri": {"uri": "issuer.example", "timeout": 5},
+                        "cache_duration": "5m",
+                    },
+                    "forward": "yes",
+                    "from_headers": [{"value_prefix": "x"}, {"name": "a b"}],
+                    "claim_to_headers": [{"header_name": "content-length", "claim_name": ""}],
+                    "clock_skew_seconds": -1,
+                },
+                "q": {"local_jwks": {"filename": "/jwks"}, "remote_jwks": {}},
+            },
+            "rules": [
+                {"requires": {"provider_name": "nobody"}},
+                {"match": {"safe_regex": {}}, "requires": {"requires_any": {"requirements": [{}]}}},
+                {"match": {"prefix": "/", "path": "/"}, "requires": {"allow_missing": {"x": 1}}},
+            ],
+            "default_requirement": {"requires_all": {"requirements": [
+                {"provider_name": "p"}, {"provider_name": "r"}]}},
+            "keys_unavailable_status": 500,
+            "rule": [],
+        }),
+        &[
+            "default_requirement.requires_all.requirements[1]: no provider is called `r`; there is: a b, p, q",
+            "keys_unavailable_status: expected 401 or 503",
+            "providers.p.audiences[1]: expected a string, found a number",
+            "providers.p.audiences[2]: must not be empty",
+            "providers.p.claim_to_headers[0].claim_name: must not be empty",
+            "providers.p.claim_to_headers[0].header_name: this header frames or routes the request and cannot carry a claim",
+            "providers.p.clock_skew_seconds: expected a whole number from 0 to 4294967295, found a number",
+            "providers.p.forward: expected true or false",
+            "providers.p.from_headers[0]: `name` is required",
+            "providers.p.from_headers[1].name: expected the name of a header",
+            "providers.p.issuer: expected a string, found a number",
+            "providers.p.remote_jwks.cache_duration: expected a duration in seconds as a string, such as \"5s\" or \"0.5s\"",
+            "providers.p.remote_jwks.http_uri: `cluster` is required",
+            "providers.p.remote_jwks.http_uri.timeout: expected a duration in seconds as a string, such as \"5s\" or \"0.5s\", found a number",
+            "providers.p.remote_jwks.http_uri.uri: expected an address such as https://issuer.example/jwks.json",
+            "providers.q: only one of `remote_jwks`, `local_jwks` may be set",
+            "providers.q.remote_jwks: `http_uri` is required",
+            "providers[\"a b\"]: `remote_jwks` or `local_jwks` is required",
+            "providers[\"a b\"].isuer: unknown field; expected one of: allow_weak_keys, audiences, claim_to_headers, clock_skew, clock_skew_seconds, forward, forward_payload_header, from_cookies, from_headers, from_params, issuer, local_jwks, remote_jwks",
+            "providers[\"a b\"].jwks: unknown field; expected one of: allow_weak_keys, audiences, claim_to_headers, clock_skew, clock_skew_seconds, forward, forward_payload_header, from_cookies, from_headers, from_params, issuer, local_jwks, remote_jwks",
+            "rule: unknown field; expected one of: default_requirement, keys_unavailable_status, providers, rules",
+            "rules[0]: `match` is required",
+            "rules[0].requires: no provider is called `nobody`; there is: a b, p, q",
+            "rules[1].match: `prefix` or `path` is required",
+            "rules[1].match.safe_regex: unknown field; expected one of: case_sensitive, path, prefix",
+            "rules[1].requires.requires_any.requirements: at least two requirements are expected",
+            "rules[2].match: only one of `prefix`, `path` may be set",
+            "rules[2].requires.allow_missing.x: unknown field; expected none",
+        ],
+    );
+}
+
+#[test]
+fn whole_texts() {
+    for text in [
+        "",
+        "x",
+        "[]",
+        "1",
+        "null",
+        "{}",
+        "{\"providers\":{}}",
+        "{\"providers\":[]}",
+        "{\"providers\":{},\"providers\":{}}",
+    ] {
+        assert_ne!(errors(text), "", "{text}");
+    }
+    assert_eq!(
+        errors("{\"a\":1,\"a\":1}"),
+        "the configuration is not acceptable: \
+         an object names a member twice (line 1, column 13)\n"
+    );
+}
+
+#[test]
+fn odd_values() {
+    let uri = "/providers/remote/remote_jwks/http_uri/uri";
+    for bad in [
+        "",
+        "/x",
+        "issuer",
+        "ftp://issuer/",
+        "https://",
+        "https://u:p@issuer/",
+        "https:///x",
+        "https://a b/",
+        "https://issuer/\n",
+    ] {
+        assert_ne!(errors(&with(uri, json!(bad)).to_string()), "", "{bad}");
+    }
+    for (pointer, bad) in [
+        ("/providers/remote/remote_jwks/http_uri/timeout", json!("0s")),
+        ("/providers/remote/remote_jwks/cache_duration", json!("0s")),
+        ("/providers/remote/remote_jwks/unknown_kid_cooldown", json!("0s")),
+        ("/providers/remote/remote_jwks/unknown_kid_cooldown", json!("60s")),
+        ("/providers/local/local_jwks", json!({"inline_string": "{}"})),
+        ("/providers/local/local_jwks", json!({"inline_string": "{\"keys\":[]}"})),
+        ("/providers/local/forward_payload_header", json!("host")),
+        ("/providers/local/forward_payload_header", json!(":path")),
+        ("/providers/local/forwardPayloadHeader", json!("a\r\nb")),
+    ] {
+        assert_ne!(errors(&with(pointer, bad.clone()).to_string()), "", "{pointer} {bad}");
+    }
+    let mut twice = with("/providers/local/from_params", json!(["a"]));
+    twice["providers"]["local"]["fromParams"] = json!(["b"]);
+    check(twice, &["providers.local: `from_params` and `fromParams` are the same field"]);
+    let mut skews = with("/providers/local/clock_skew", json!("1s"));
+    skews["providers"]["local"]["clock_skew_seconds"] = json!(1);
+    check(skews, &["providers.local: only one of `clock_skew`, `clock_skew_seconds` may be set"]);
+}
+
+/// What is wrong with a secret is said without the secret.
+#[test]
+fn secrets_are_not_quoted() {
+    let jwks = json!({"keys": [{"kty": "oct", "k": "c2VjcmV0LXNlY3JldA"}]}).to_string();
+    let config = with("/providers/local/local_jwks", json!({ "inline_string": jwks }));
+    check(
+        config,
+        &["providers.local.local_jwks.inline_string: the key set holds no usable key: \
+           the key is too short (`allow_weak_keys` would take it)"],
+    );
+    let misplaced = errors(&with("/providers/local/local_jwks", json!("c2VjcmV0")).to_string());
+    assert!(!misplaced.contains("c2VjcmV0"), "{misplaced}");
+}
+
+#[test]
+fn deep_requirements_are_refused() {
+    let mut requirement = json!({"provider_name": "local"});
+    for _ in 0..20 {
+        requirement =
+            json!({"requires_any": {"requirements": [requirement, {"allow_missing": {}}]}});
+    }
+    let config = with("/rules", json!([{"match": {"prefix": "/"}, "requires": requirement}]));
+    assert!(errors(&config.to_string()).contains("nested too deeply"));
+}

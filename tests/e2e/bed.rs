@@ -1,0 +1,243 @@
+//! The test bed: an issuer, an echo backend and an Envoy with the built module between them.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use jwt_gate_demo::backend;
+use jwt_gate_demo::envoy::{self, Envoy, EnvoyOptions, PINNED};
+use jwt_gate_demo::http::{Request, Response};
+use jwt_gate_demo::issuer::{Issuer, IssuerOptions};
+use jwt_gate_demo::keys::Alg;
+use jwt_gate_demo::pki::ServerIdentity;
+use jwt_gate_demo::serve::Server;
+use jwt_gate_demo::wasm;
+use serde_json::{Value, json};
+
+pub const ISSUER: &str = "https://issuer.test";
+pub const AUDIENCE: &str = "api";
+
+/// The built module: from the test command, or built now.
+pub fn module() -> &'static PathBuf {
+    static MODULE: OnceLock<PathBuf> = OnceLock::new();
+    MODULE.get_or_init(|| match std::env::var_os("JWT_GATE_WASM") {
+        Some(path) => path.into(),
+        None => wasm::build_filter(&wasm::workspace()).unwrap(),
+    })
+}
+
+pub fn any_port() -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, 0).into()
+}
+
+/// An issuer whose keys can be made to go wrong.
+pub fn issuer(algorithm: Alg) -> Issuer {
+    Issuer::new(IssuerOptions {
+        issuer: ISSUER.to_owned(),
+        audience: AUDIENCE.to_owned(),
+        algorithm,
+        previous_key_lifetime: Duration::from_secs(30),
+        admin: true,
+        ..IssuerOptions::default()
+    })
+}
+
+pub fn serve(issuer: &Issuer, tls: Option<ServerIdentity>) -> Server {
+    Server::start(any_port(), issuer.router(), tls).unwrap()
+}
+
+/// The provider of the test issuer, its keys fetched through the cluster `issuer`.
+pub fn provider(scheme: &str) -> Value {
+    json!({
+        "issuer": ISSUER,
+        "audiences": [AUDIENCE],
+        "remote_jwks": {
+            "http_uri": {
+                "uri": format!("{scheme}://issuer.test/jwks.json"),
+                "cluster": "issuer",
+                "timeout": "2s",
+            },
+        },
+        "claim_to_headers": [{"header_name": "x-sub", "claim_name": "sub"}],
+    })
+}
+
+pub fn config(scheme: &str) -> Value {
+    json!({ "providers": { "p": provider(scheme) } })
+}
+
+const FILTERS: &str = "type.googleapis.com/envoy.extensions.filters";
+
+/// The filter with this plugin configuration.
+pub fn filter(configuration: &Value) -> Value {
+    json!({
+        "name": "envoy.filters.http.wasm",
+        "typed_config": {
+            "@type": format!("{FILTERS}.http.wasm.v3.Wasm"),
+            "config": {
+                "name": "jwt-gate",
+                "failure_policy": "FAIL_RELOAD",
+                "vm_config": {
+                    "vm_id": "jwt-gate",
+                    "runtime": "envoy.wasm.runtime.v8",
+                    "code": { "local": { "filename": module() } },
+                },
+                "configuration": {
+                    "@type": "type.googleapis.com/google.protobuf.StringValue",
+                    "value": configuration.to_string(),
+                },
+            },
+        },
+    })
+}
+
+/// A listener on a free port that sends everything through `filter` to the backend.
+pub fn listener(filter: &Value) -> Value {
+    json!({
+        "name": "http",
+        "address": { "socket_address": { "address": "127.0.0.1", "port_value": 0 } },
+        "filter_chains": [{ "filters": [{
+            "name": "envoy.filters.network.http_connection_manager",
+            "typed_config": {
+                "@type": format!("{FILTERS}.network.http_connection_manager.v3.HttpConnectionManager"),
+                "stat_prefix": "ingress",
+                "access_log": [{
+                    "name": "envoy.access_loggers.stdout",
+                    "typed_config": {
+                        "@type": "type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StdoutAccessLog",
+                        "log_format": { "text_format_source": {
+                            "inline_string": "access: %RESPONSE_CODE% %RESPONSE_CODE_DETAILS%\n" } },
+                    },
+                }],
+                "route_config": { "virtual_hosts": [{
+                    "name": "all",
+                    "domains": ["*"],
+                    "routes": [{ "match": { "prefix": "/" }, "route": { "cluster": "backend" } }],
+                }] },
+                "http_filters": [
+                    filter,
+                    {
+                        "name": "envoy.filters.http.router",
+                        "typed_config": { "@type": format!("{FILTERS}.http.router.v3.Router") },
+                    },
+                ],
+            },
+        }] }],
+    })
+}
+
+/// A cluster of one address; with `ca`, over TLS for the name `issuer.test`.
+pub fn cluster(name: &str, host: &str, port: u16, ca: Option<&str>) -> Value {
+    let mut cluster = json!({
+        "name": name,
+        "type": "STRICT_DNS",
+        "dns_lookup_family": "V4_ONLY",
+        "connect_timeout": "1s",
+        "load_assignment": { "cluster_name": name, "endpoints": [{ "lb_endpoints": [{
+            "endpoint": { "address": { "socket_address": {
+                "address": host, "port_value": port } } },
+        }] }] },
+    });
+    if let Some(ca) = ca {
+        cluster["transport_socket"] = json!({
+            "name": "envoy.transport_sockets.tls",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+                "sni": "issuer.test",
+                "common_tls_context": { "validation_context": {
+                    "trusted_ca": { "inline_string": ca },
+                    "match_typed_subject_alt_names": [
+                        { "san_type": "DNS", "matcher": { "exact": "issuer.test" } },
+                    ],
+                } },
+            },
+        });
+    }
+    cluster
+}
+
+/// What to start.
+pub struct Plan {
+    pub version: &'static str,
+    pub concurrency: u32,
+    pub configuration: Value,
+    pub issuer_port: u16,
+    pub issuer_ca: Option<String>,
+}
+
+impl Plan {
+    pub fn new(configuration: Value, issuer_port: u16) -> Self {
+        Self { version: PINNED, concurrency: 2, configuration, issuer_port, issuer_ca: None }
+    }
+
+    pub fn start(self) -> Bed {
+        let backend = Server::start(any_port(), backend::router(), None).unwrap();
+        let bootstrap = json!({ "static_resources": {
+            "listeners": [listener(&filter(&self.configuration))],
+            "clusters": [
+                // A name, so that the cluster has to be resolved while the module starts.
+                cluster("issuer", "localhost", self.issuer_port, self.issuer_ca.as_deref()),
+                cluster("backend", "127.0.0.1", backend.addr().port(), None),
+            ],
+        } });
+        let options = EnvoyOptions { concurrency: self.concurrency, ..EnvoyOptions::default() };
+        let binary = envoy::find(self.version).unwrap();
+        let envoy = Envoy::start(&binary, &bootstrap, options).unwrap();
+        let address = (Ipv4Addr::LOCALHOST, envoy.listener_port("http").unwrap()).into();
+        Bed { envoy, address, _backend: backend }
+    }
+}
+
+/// A running Envoy with its backend.
+pub struct Bed {
+    pub envoy: Envoy,
+    pub address: SocketAddr,
+    _backend: Server,
+}
+
+impl Bed {
+    #[track_caller]
+    pub fn send(&self, request: &Request) -> Response {
+        request.send(self.address).unwrap()
+    }
+
+    #[track_caller]
+    pub fn get(&self, token: &str) -> Response {
+        self.send(&Request::get("/").bearer(token))
+    }
+
+    /// What Envoy wrote since it was ready.
+    pub fn log(&self) -> String {
+        let logs = self.envoy.logs();
+        let (_, since) = logs.split_once("starting main dispatch loop").unwrap_or_default();
+        since.to_owned()
+    }
+
+    /// A counter of the filter.
+    pub fn counter(&self, name: &str) -> u64 {
+        let stats = self.envoy.stats().unwrap();
+        stats.get(&format!("wasmcustom.jwt_gate.{name}")).copied().unwrap_or_default()
+    }
+}
+
+/// The values of a header as the backend saw them.
+pub fn seen(answer: &Response, name: &str) -> Vec<String> {
+    let echo = answer.json().unwrap();
+    let headers = echo["headers"].as_array().unwrap();
+    headers
+        .iter()
+        .filter(|header| header[0] == name)
+        .map(|header| header[1].as_str().unwrap().to_owned())
+        .collect()
+}
+
+/// Waits until `holds`, at most ten seconds.
+#[track_caller]
+pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !holds() {
+        assert!(Instant::now() < deadline, "{what} did not happen");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

@@ -1,0 +1,20 @@
+//! End to end: the built module in a real Envoy, with real keys, tokens, fetches and failures.
+//!
+//! `cargo xtask test` builds the module and finds Envoy first; run alone, these tests do both
+//! themselves.
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::arithmetic_side_effects,
+    unreachable_pub,
+    reason = "tests"
+)]
+
+mod bed;
+mod configuration;
+mod hostile;
+mod keys;
+mod tokens;

@@ -1,0 +1,683 @@
+//! The engine under a virtual clock: configurations and requests in, decisions and effects out.
+
+use std::time::Duration;
+
+use jwt_gate::engine::{Counter, Decision, Effect, Engine, FetchId, MAX_WAITING, StreamId};
+use jwt_gate::jwks::key_store::FetchFailure;
+use jwt_gate::policy::Policy;
+use jwt_gate::request::{HeaderEdit, HeaderEdits, RequestHead};
+use jwt_gate::time::UnixTime;
+use jwt_gate_demo::keys::{Alg, SigningKey, jwks};
+use serde_json::{Value, json};
+
+const START: u64 = 1_800_000_000_000;
+
+/// An engine, its clock in milliseconds, and what it wanted done.
+struct Gate {
+    engine: Engine,
+    now: u64,
+    fetches: Vec<FetchId>,
+    resumed: Vec<(StreamId, HeaderEdits)>,
+    rejected: Vec<(StreamId, u16, &'static str)>,
+    counted: Vec<Counter>,
+    logged: Vec<String>,
+}
+
+impl Gate {
+    #[track_caller]
+    fn new(config: &Value) -> Self {
+        let policy = Policy::parse(config.to_string().as_bytes()).unwrap_or_else(|errors| {
+            panic!("{}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+        });
+        Self {
+            engine: Engine::new(policy),
+            now: START,
+            fetches: Vec::new(),
+            resumed: Vec::new(),
+            rejected: Vec::new(),
+            counted: Vec::new(),
+            logged: Vec::new(),
+        }
+    }
+
+    fn time(&self) -> UnixTime {
+        UnixTime::from_nanos(self.now * 1_000_000)
+    }
+
+    fn drain(&mut self) {
+        while let Some(effect) = self.engine.next_effect() {
+            match effect {
+                Effect::Count(counter) => self.counted.push(counter),
+                Effect::Fetch { id, .. } => self.fetches.push(id),
+                Effect::Log(_, line) => self.logged.push(line),
+                Effect::Reject(stream, rejection) => {
+                    self.rejected.push((stream, rejection.status, rejection.reason.code()));
+                }
+                Effect::Resume(stream, edits) => self.resumed.push((stream, edits)),
+            }
+        }
+    }
+
+    fn request(&mut self, stream: u32, headers: &[(&str, &str)]) -> Decision {
+        let head = [(":method", "GET"), (":authority", "h"), (":path", "/")];
+        let head = head.iter().filter(|(name, _)| headers.iter().all(|(own, _)| own != name));
+        let head = head
+            .chain(headers)
+            .map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()));
+        let head = RequestHead::new(head.collect());
+        let decision = self.engine.handle_request(StreamId(stream), head, self.time());
+        self.drain();
+        decision
+    }
+
+    fn tick(&mut self, millis: u64) {
+        self.now += millis;
+        self.engine.handle_tick(self.time());
+        self.drain();
+    }
+
+    fn answer(&mut self, id: FetchId, body: Result<&Value, FetchFailure>) {
+        let text = body.map(ToString::to_string);
+        let answer = text.as_ref().map(|text| text.as_bytes()).map_err(Clone::clone);
+        self.engine.handle_fetched(id, answer, self.time());
+        self.drain();
+    }
+
+    /// Ticks until a fetch is wanted.
+    fn next_fetch(&mut self) -> FetchId {
+        for _ in 0..100_000 {
+            if !self.fetches.is_empty() {
+                return self.fetches.remove(0);
+            }
+            self.tick(100);
+        }
+        panic!("no fetch");
+    }
+}
+
+fn bearer(token: &str) -> String {
+    format!("Bearer {token}")
+}
+
+/// A claim set that is good at the start.
+fn claims(changes: Value) -> Value {
+    let mut claims = json!({
+        "iss": "issuer", "sub": "alice", "aud": "api", "exp": START / 1000 + 600,
+    });
+    for (name, value) in changes.as_object().unwrap() {
+        match value {
+            Value::Null => claims.as_object_mut().unwrap().remove(name),
+            value => claims.as_object_mut().unwrap().insert(name.clone(), value.clone()),
+        };
+    }
+    claims
+}
+
+fn provider(key: &SigningKey, changes: Value) -> Value {
+    let mut provider = json!({
+        "issuer": "issuer",
+        "local_jwks": { "inline_string": jwks(&[key]).to_string() },
+    });
+    for (name, value) in changes.as_object().unwrap() {
+        provider.as_object_mut().unwrap().insert(name.clone(), value.clone());
+    }
+    provider
+}
+
+fn remote(changes: Value) -> Value {
+    let mut provider = json!({
+        "issuer": "issuer",
+        "remote_jwks": {
+            "http_uri": { "uri": "https://i/jwks", "cluster": "i", "timeout": "5s" },
+        },
+    });
+    for (name, value) in changes.as_object().unwrap() {
+        provider["remote_jwks"].as_object_mut().unwrap().insert(name.clone(), value.clone());
+    }
+    provider
+}
+
+#[track_caller]
+fn refused(decision: &Decision) -> (u16, &'static str) {
+    match decision {
+        Decision::Reject(rejection) => (rejection.status, rejection.reason.code()),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[track_caller]
+fn forwarded(decision: Decision) -> HeaderEdits {
+    match decision {
+        Decision::Forward(edits) => edits,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn add(name: &str, value: &str) -> HeaderEdit {
+    HeaderEdit::Add(name.to_owned(), value.as_bytes().to_vec())
+}
+
+fn remove(name: &str) -> HeaderEdit {
+    HeaderEdit::Remove(name.as_bytes().to_vec())
+}
+
+fn key() -> SigningKey {
+    SigningKey::generate(Alg::ES256, "k")
+}
+
+#[test]
+fn every_refusal_has_its_reason() {
+    let key = key();
+    let stranger = SigningKey::generate(Alg::ES256, "k");
+    let mut gate = Gate::new(&json!({
+        "providers": { "p": provider(&key, json!({ "audiences": ["api"] })) },
+        "rules": [{ "match": { "prefix": "/" }, "requires": { "provider_name": "p" } }],
+    }));
+    let now = START / 1000;
+    let signed = |changes| key.sign(&claims(changes));
+    let header =
+        |header: Value| key.sign_with_header(&header, claims(json!({})).to_string().as_bytes());
+    let cases: Vec<(String, u16, &str)> = vec![
+        (String::new(), 401, "token_malformed"),
+        ("a.b".into(), 401, "token_malformed"),
+        ("!.e30.AA".into(), 401, "header_encoding"),
+        ("e30x.e30.AA".into(), 401, "header_not_json"),
+        ("e30.e30.AA".into(), 401, "algorithm_missing"),
+        (header(json!({"alg": "none"})), 401, "algorithm_unknown"),
+        (header(json!({"alg": "ES256", "kid": 1})), 401, "kid_type"),
+        (header(json!({"alg": "ES256", "crit": ["exp"]})), 401, "header_critical"),
+        (header(json!({"alg": "ES256", "kid": "other"})), 401, "key_unknown"),
+        (header(json!({"alg": "ES384", "kid": "k"})), 401, "key_unknown"),
+        (signed(json!({"iss": 1})), 401, "iss_type"),
+        (signed(json!({"exp": "soon"})), 401, "exp_type"),
+        (signed(json!({"exp": -1})), 401, "exp_range"),
+        (signed(json!({"aud": {}})), 401, "aud_type"),
+        (signed(json!({"iss": "other"})), 401, "issuer_unknown"),
+        (signed(json!({"iss": null})), 401, "issuer_unknown"),
+        (signed(json!({"nbf": now + 61})), 401, "not_yet_valid"),
+        (signed(json!({"exp": now - 60})), 401, "expired"),
+        (signed(json!({"exp": 0})), 401, "expired"),
+        (signed(json!({"aud": "other"})), 403, "audience_not_allowed"),
+        (signed(json!({"aud": null})), 403, "audience_not_allowed"),
+        (stranger.sign(&claims(json!({}))), 401, "signature_invalid"),
+        (format!("{}!", signed(json!({}))), 401, "signature_encoding"),
+        ("a".repeat(70_000), 401, "token_too_long"),
+    ];
+    for (token, status, code) in cases {
+        // An empty token is a header with the scheme only, which Envoy would have trimmed.
+        let decision = gate.request(1, &[("authorization", &bearer(&token))]);
+        assert_eq!(refused(&decision), (status, code), "{token}");
+        assert!(gate.counted.ends_with(&[Counter::Denied, gate.counted[gate.counted.len() - 1]]));
+    }
+    assert_eq!(refused(&gate.request(1, &[])), (401, "token_missing"));
+    for good in [
+        json!({}),
+        json!({"exp": now - 59}),
+        json!({"nbf": now + 60}),
+        json!({"aud": ["x", "https://api/"]}),
+        json!({"exp": null}),
+        json!({"sub": null}),
+    ] {
+        let decision = gate.request(1, &[("authorization", &bearer(&signed(good.clone())))]);
+        assert_eq!(forwarded(decision), [remove("authorization")], "{good}");
+    }
+    assert!(gate.fetches.is_empty());
+    let logged = gate.logged.join("\n");
+    assert!(logged.contains("denied reason=token_malformed status=401"));
+    assert!(!logged.contains("eyJ") && !logged.contains("alice"), "{logged}");
+}
+
+#[test]
+fn without_rules_everything_is_protected() {
+    let (a, b) = (key(), key());
+    let mut gate = Gate::new(&json!({ "providers": {
+        "a": provider(&a, json!({"issuer": "a"})), "b": provider(&b, json!({"issuer": "b"})),
+    }}));
+    assert_eq!(refused(&gate.request(1, &[])), (401, "token_missing"));
+    for (key, iss, good) in [(&a, "a", true), (&b, "b", true), (&a, "b", false), (&b, "a", false)] {
+        let token = key.sign(&claims(json!({ "iss": iss })));
+        let decision = gate.request(1, &[("authorization", &bearer(&token))]);
+        assert_eq!(matches!(decision, Decision::Forward(_)), good, "{iss}");
+    }
+    let token = a.sign(&claims(json!({"iss": "c"})));
+    let decision = gate.request(1, &[("authorization", &bearer(&token))]);
+    assert_eq!(refused(&decision), (401, "issuer_unknown"));
+}
+
+#[test]
+fn the_first_matching_rule_decides() {
+    let key = key();
+    let config = |fallback: Value| {
+        let mut config = json!({
+            "providers": { "p": provider(&key, json!({})) },
+            "rules": [
+                { "match": { "path": "/open" } },
+                { "match": { "prefix": "/api" }, "requires": { "providerName": "p" } },
+            ],
+        });
+        if !fallback.is_null() {
+            config["default_requirement"] = fallback;
+        }
+        config
+    };
+    let open =
+        |gate: &mut Gate, path| matches!(gate.request(1, &[(":path", path)]), Decision::Forward(_));
+    let mut gate = Gate::new(&config(json!(null)));
+    for (path, expected) in [
+        ("/open", true),
+        ("/open?x", true),
+        ("/open/", true),
+        ("/api", false),
+        ("/api?open", false),
+        ("/other", true),
+    ] {
+        assert_eq!(open(&mut gate, path), expected, "{path}");
+    }
+    let mut gate = Gate::new(&config(json!({"provider_name": "p"})));
+    assert!(open(&mut gate, "/open"));
+    assert!(!open(&mut gate, "/other"));
+}
+
+#[test]
+fn identity_headers_are_struck_on_every_path_and_written_from_claims() {
+    let key = key();
+    let mut gate = Gate::new(&json!({
+        "providers": { "p": provider(&key, json!({
+            "forward": true,
+            "forward_payload_header": "x-payload",
+            "claim_to_headers": [
+                {"header_name": "X-Sub", "claim_name": "sub"},
+                {"header_name": "x-n", "claim_name": "nested.number"},
+                {"header_name": "x-list", "claim_name": "list"},
+                {"header_name": "x-flag", "claim_name": "flag"},
+                {"header_name": "x-evil", "claim_name": "evil"},
+                {"header_name": "x-null", "claim_name": "null"},
+                {"header_name": "x-deep", "claim_name": "sub.x"},
+            ],
+        })) },
+        "rules": [
+            { "match": { "path": "/open" } },
+            { "match": { "prefix": "/" }, "requires": { "provider_name": "p" } },
+        ],
+    }));
+    let spoofed = [("x-sub", "admin"), ("x_sub", "admin"), ("x-payload", "e30"), ("x-other", "1")];
+    let struck = [remove("x-payload"), remove("x-sub"), remove("x_sub")];
+    let open = gate.request(1, &[&[(":path", "/open")], &spoofed[..]].concat());
+    assert_eq!(forwarded(open), struck);
+
+    // The exact number, which a double would round.
+    let payload = r#"{"iss":"issuer","sub":"alice","nested":{"number":12345678901234567890.5},
+        "list":["a",1],"flag":true,"evil":"a\r\nx-admin: 1","null":null}"#;
+    let token = key.sign_with_header(&json!({"alg": "ES256"}), payload.as_bytes());
+    let headers = [("authorization", &*bearer(&token))];
+    let edits = forwarded(gate.request(1, &[&headers[..], &spoofed[..]].concat()));
+    let encoded = token.split('.').nth(1).unwrap();
+    let written = [
+        add("x-payload", encoded),
+        add("x-sub", "alice"),
+        add("x-n", "12345678901234567890.5"),
+        add("x-list", "WyJhIiwxXQ=="),
+        add("x-flag", "true"),
+    ];
+    assert_eq!(edits, [&struck[..], &written[..]].concat());
+}
+
+#[test]
+fn tokens_are_taken_out_of_every_location() {
+    let key = key();
+    let mut gate = Gate::new(&json!({ "providers": { "p": provider(&key, json!({
+        "from_headers": [{"name": "x-jwt"}],
+        "from_params": ["t"],
+        "from_cookies": ["c"],
+    })) } }));
+    let token = key.sign(&claims(json!({})));
+    let path = format!("/x?a=%26&t={token}&b=+");
+    let cookie = format!("a=1; c=\"{token}\"");
+    let edits = forwarded(gate.request(
+        1,
+        &[(":path", &path), ("cookie", &cookie), ("x-jwt", &token), ("authorization", "Basic x")],
+    ));
+    assert_eq!(
+        edits,
+        [
+            remove("cookie"),
+            remove("x-jwt"),
+            HeaderEdit::Replace(":path".to_owned(), b"/x?a=%26&b=+".to_vec()),
+            add("cookie", "a=1"),
+        ]
+        .into_iter()
+        .collect::<Vec<_>>()
+        .sorted_like(&edits)
+    );
+    // All that are presented must be good, whichever instance it is.
+    let expired = key.sign(&claims(json!({"exp": 5})));
+    for headers in [
+        vec![("x-jwt", token.clone()), ("x-jwt", expired.clone())],
+        vec![("x-jwt", expired.clone()), ("x-jwt", token.clone())],
+        vec![("x-jwt", token.clone()), (":path", format!("/?t={expired}"))],
+        vec![(":path", format!("/?t={token}&t={expired}"))],
+        vec![(":path", format!("/?t={token}&%74={expired}"))],
+        vec![("cookie", format!("c={token}; c={expired}"))],
+        vec![("cookie", format!("c={token}")), ("cookie", format!("c={expired}"))],
+    ] {
+        let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, &**value)).collect();
+        assert_eq!(refused(&gate.request(1, &headers)), (401, "expired"), "{headers:?}");
+    }
+    // The default location is none of them.
+    let decision = gate.request(1, &[("authorization", &bearer(&token))]);
+    assert_eq!(refused(&decision), (401, "token_missing"));
+}
+
+/// Compares edits without regard to their order.
+trait SortedLike {
+    fn sorted_like(self, other: &[HeaderEdit]) -> Vec<HeaderEdit>;
+}
+
+impl SortedLike for Vec<HeaderEdit> {
+    fn sorted_like(mut self, other: &[HeaderEdit]) -> Vec<HeaderEdit> {
+        self.sort_by_key(|edit| other.iter().position(|own| own == edit));
+        self
+    }
+}
+
+#[test]
+fn requirement_trees() {
+    let (a, b) = (key(), key());
+    let providers = json!({
+        "a": provider(&a, json!({"issuer": "a", "from_headers": [{"name": "x-a"}]})),
+        "b": provider(&b, json!({"issuer": "b", "from_headers": [{"name": "x-b"}], "audiences": ["api"]})),
+    });
+    let good_a = a.sign(&claims(json!({"iss": "a"})));
+    let good_b = b.sign(&claims(json!({"iss": "b"})));
+    let bad_a = b.sign(&claims(json!({"iss": "a"})));
+    let expired_b = b.sign(&claims(json!({"iss": "b", "exp": 1})));
+    let foreign_a = a.sign(&claims(json!({"iss": "z"})));
+    #[track_caller]
+    fn check(
+        providers: &Value,
+        requires: Value,
+        headers: &[(&str, &str)],
+        expected: Result<&[&str], &str>,
+    ) {
+        let mut gate = Gate::new(&json!({
+            "providers": providers,
+            "rules": [{ "match": { "prefix": "" }, "requires": requires }],
+        }));
+        let actual = match gate.request(1, headers) {
+            Decision::Forward(edits) => Ok(edits),
+            Decision::Reject(rejection) => Err(rejection.reason.code()),
+            Decision::Wait => panic!("waits"),
+        };
+        let expected =
+            expected.map(|taken| taken.iter().map(|name| remove(name)).collect::<Vec<_>>());
+        assert_eq!(actual, expected);
+    }
+    let (x_a, x_b) = (("x-a", &*good_a), ("x-b", &*good_b));
+    let by_name = |name: &str| json!({ "provider_name": name });
+    let any = |mut more: Vec<Value>| {
+        more.splice(0..0, [by_name("a"), by_name("b")]);
+        json!({"requires_any": {"requirements": more}})
+    };
+    let all = json!({"requires_all": {"requirements": [by_name("a"), by_name("b")]}});
+    let missing = || json!({"allow_missing": {}});
+    let failed = || json!({"allow_missing_or_failed": {}});
+
+    check(&providers, json!({}), &[], Ok(&[]));
+
+    check(&providers, any(vec![]), &[], Err("token_missing"));
+    check(&providers, any(vec![]), &[x_a], Ok(&["x-a"]));
+    check(&providers, any(vec![]), &[x_b], Ok(&["x-b"]));
+    check(&providers, any(vec![]), &[("x-a", &bad_a), x_b], Ok(&["x-b"]));
+    check(&providers, any(vec![]), &[("x-a", &bad_a)], Err("signature_invalid"));
+    check(&providers, any(vec![]), &[("x-a", &bad_a), ("x-b", &expired_b)], Err("expired"));
+    check(&providers, any(vec![]), &[("x-a", &foreign_a)], Err("issuer_unknown"));
+    check(&providers, any(vec![missing()]), &[], Ok(&[]));
+    check(&providers, any(vec![missing()]), &[("x-a", &bad_a)], Err("signature_invalid"));
+    check(&providers, any(vec![missing()]), &[("x-a", &foreign_a)], Err("issuer_unknown"));
+    check(&providers, any(vec![failed()]), &[("x-a", &bad_a)], Ok(&[]));
+    check(&providers, any(vec![missing(), failed()]), &[("x-a", &bad_a)], Ok(&[]));
+    check(&providers, any(vec![failed(), missing()]), &[("x-a", &bad_a)], Ok(&[]));
+
+    check(&providers, all.clone(), &[x_a, x_b], Ok(&["x-a", "x-b"]));
+    check(&providers, all.clone(), &[x_a], Err("token_missing"));
+    check(&providers, all.clone(), &[("x-a", &bad_a), x_b], Err("signature_invalid"));
+    check(&providers, all, &[x_a, ("x-b", &expired_b)], Err("expired"));
+
+    check(&providers, missing(), &[], Ok(&[]));
+    check(&providers, missing(), &[x_b], Ok(&["x-b"]));
+    check(&providers, missing(), &[x_a, x_b], Ok(&["x-b", "x-a"]));
+    check(&providers, missing(), &[x_a, ("x-b", &expired_b)], Err("expired"));
+    check(&providers, missing(), &[("x-a", &foreign_a)], Err("issuer_unknown"));
+    // Issuer b's tokens are not taken from issuer a's place.
+    check(&providers, missing(), &[("x-a", &good_b)], Err("issuer_unknown"));
+    check(&providers, failed(), &[("x-a", &bad_a)], Ok(&[]));
+    check(&providers, failed(), &[("x-a", &bad_a), x_b], Ok(&["x-b"]));
+
+    let audiences =
+        |list: Value| json!({"provider_and_audiences": {"provider_name": "b", "audiences": list}});
+    check(&providers, audiences(json!(["other"])), &[x_b], Err("audience_not_allowed"));
+    check(&providers, audiences(json!(["other", "api"])), &[x_b], Ok(&["x-b"]));
+    check(&providers, audiences(json!([])), &[x_b], Ok(&["x-b"]));
+
+    // A token that one provider took is not there for the next.
+    let shared = json!({
+        "a": provider(&a, json!({"issuer": "a"})),
+        "b": provider(&a, json!({"issuer": "a"})),
+    });
+    let both = json!({"requires_all": {"requirements": [by_name("a"), by_name("b")]}});
+    check(&shared, both, &[("authorization", &bearer(&good_a))], Err("token_missing"));
+}
+
+fn one_remote(changes: Value) -> Value {
+    json!({ "providers": { "p": remote(changes) } })
+}
+
+#[test]
+fn the_first_requests_wait_and_pass() {
+    let key = key();
+    let token = bearer(&key.sign(&claims(json!({}))));
+    let mut gate = Gate::new(&one_remote(json!({})));
+    assert_eq!(gate.request(1, &[("authorization", &token)]), Decision::Wait);
+    assert_eq!(gate.request(2, &[("authorization", &token)]), Decision::Wait);
+    assert_eq!(refused(&gate.request(3, &[])), (401, "token_missing"), "needs no keys");
+    assert_eq!(gate.fetches.len(), 1);
+    let id = gate.next_fetch();
+    gate.answer(id, Ok(&jwks(&[&key])));
+    let expected = vec![remove("authorization")];
+    assert_eq!(gate.resumed, [(StreamId(1), expected.clone()), (StreamId(2), expected)]);
+    assert_eq!(gate.engine.waiting(), 0);
+    assert!(matches!(gate.request(4, &[("authorization", &token)]), Decision::Forward(_)));
+    assert!(gate.logged.iter().any(|line| line == "provider `p`: 1 keys"), "{:?}", gate.logged);
+}
+
+#[test]
+fn who_is_gone_is_not_answered() {
+    let key = key();
+    let token = bearer(&key.sign(&claims(json!({}))));
+    let mut gate = Gate::new(&one_remote(json!({})));
+    gate.request(1, &[("authorization", &token)]);
+    gate.request(2, &[("authorization", &token)]);
+    gate.engine.handle_gone(StreamId(1));
+    let id = gate.next_fetch();
+    gate.answer(id, Ok(&jwks(&[&key])));
+    assert_eq!(gate.resumed.len(), 1);
+    assert_eq!(gate.resumed[0].0, StreamId(2));
+}
+
+#[test]
+fn a_request_waits_for_a_bounded_time() {
+    let token = bearer(&key().sign(&claims(json!({}))));
+    let mut gate = Gate::new(&one_remote(json!({})));
+    gate.request(1, &[("authorization", &token)]);
+    // The issuer says nothing at all.
+    gate.tick(4_999);
+    assert!(gate.rejected.is_empty());
+    gate.tick(1);
+    assert_eq!(gate.rejected, [(StreamId(1), 503, "keys_unavailable")]);
+    assert_eq!(gate.engine.waiting(), 0);
+    let mut native = one_remote(json!({}));
+    native["keys_unavailable_status"] = json!(401);
+    let mut gate = Gate::new(&native);
+    gate.request(1, &[("authorization", &token)]);
+    gate.tick(5_000);
+    assert_eq!(gate.rejected, [(StreamId(1), 401, "keys_unavailable")]);
+}
+
+#[test]
+fn an_issuer_that_is_down_is_told_apart_from_a_bad_token() {
+    let key = key();
+    let token = bearer(&key.sign(&claims(json!({}))));
+    let mut gate = Gate::new(&one_remote(json!({})));
+    for _ in 0..80 {
+        let id = gate.next_fetch();
+        gate.answer(id, Err(FetchFailure::Status(500)));
+    }
+    let decision = gate.request(1, &[("authorization", &token)]);
+    assert_eq!(refused(&decision), (503, "keys_unavailable"));
+    let failures = gate.logged.iter().filter(|line| line.contains("could not be fetched")).count();
+    assert_eq!(failures, 7, "1, 2, 4 … 64 in a row");
+    let id = gate.next_fetch();
+    gate.answer(id, Ok(&jwks(&[&key])));
+    assert!(matches!(gate.request(2, &[("authorization", &token)]), Decision::Forward(_)));
+}
+
+#[test]
+fn a_rotated_key_is_looked_up_once() {
+    let (old, new) = (key(), SigningKey::generate(Alg::ES256, "new"));
+    let mut gate = Gate::new(&one_remote(json!({})));
+    let id = gate.next_fetch();
+    gate.answer(id, Ok(&jwks(&[&old])));
+    gate.tick(10_000);
+    let of_old = bearer(&old.sign(&claims(json!({}))));
+    let of_new = bearer(&new.sign(&claims(json!({}))));
+    for stream in 1..=5 {
+        assert_eq!(gate.request(stream, &[("authorization", &of_new)]), Decision::Wait);
+    }
+    assert!(matches!(gate.request(6, &[("authorization", &of_old)]), Decision::Forward(_)));
+    assert_eq!(gate.fetches.len(), 1, "one look-up for all");
+    let id = gate.next_fetch();
+    gate.answer(id, Ok(&jwks(&[&old, &new])));
+    assert_eq!(gate.resumed.len(), 5);
+    // With the old key withdrawn, its tokens are refused, after one look-up.
+    gate.tick(10_000);
+    let stranger = SigningKey::generate(Alg::ES256, "x");
+    gate.request(7, &[("authorization", &bearer(&stranger.sign(&claims(json!({})))))]);
+    let id = gate.next_fetch();
+    gate.answer(id, Ok(&jwks(&[&new])));
+    assert_eq!(gate.rejected, [(StreamId(7), 401, "key_unknown")]);
+    gate.tick(3_000);
+    assert_eq!(gate.request(8, &[("authorization", &of_old)]), Decision::Wait);
+}
+
+#[test]
+fn a_flood_of_invented_kids_costs_one_fetch_per_cooldown() {
+    let key = key();
+    let good = bearer(&key.sign(&claims(json!({}))));
+    let mut gate = Gate::new(&one_remote(json!({})));
+    let id = gate.next_fetch();
+    gate.answer(id, Ok(&jwks(&[&key])));
+    gate.tick(10_000);
+    let mut fetches = 0;
+    for round in 0..6_000_u32 {
+        let header = json!({"alg": "ES256", "kid": format!("invented {round}")});
+        let payload = claims(json!({})).to_string();
+        let token = format!(
+            "{}.{}.AAAA",
+            jwt_gate_demo::keys::base64url(header.to_string()),
+            jwt_gate_demo::keys::base64url(payload)
+        );
+        let decision = gate.request(round, &[("authorization", &bearer(&token))]);
+        assert!(matches!(decision, Decision::Wait | Decision::Reject(_)));
+        if round % 10 == 0 {
+            let decision = gate.request(1_000_000 + round, &[("authorization", &good)]);
+            assert!(matches!(decision, Decision::Forward(_)));
+        }
+        gate.tick(10);
+        for id in std::mem::take(&mut gate.fetches) {
+            fetches += 1;
+            gate.answer(id, Ok(&jwks(&[&key])));
+        }
+        assert!(gate.engine.waiting() <= MAX_WAITING);
+    }
+    assert!(gate.resumed.is_empty());
+    // A minute, a cooldown of two seconds.
+    assert!((25..=31).contains(&fetches), "{fetches}");
+}
+
+#[test]
+fn the_number_of_waiting_requests_is_bounded() {
+    let token = bearer(&key().sign(&claims(json!({}))));
+    let mut gate = Gate::new(&one_remote(json!({})));
+    let waiting = u32::try_from(MAX_WAITING).unwrap();
+    for stream in 0..waiting {
+        assert_eq!(gate.request(stream, &[("authorization", &token)]), Decision::Wait);
+    }
+    let decision = gate.request(waiting, &[("authorization", &token)]);
+    assert_eq!(refused(&decision), (503, "too_many_waiting"));
+    gate.tick(6_000);
+    assert_eq!(gate.engine.waiting(), 0);
+}
+
+#[test]
+fn alternatives_wait_only_for_what_they_need() {
+    let (local, key) = (key(), SigningKey::generate(Alg::ES256, "r"));
+    let config = json!({
+        "providers": {
+            "local": provider(&local, json!({"issuer": "l", "from_headers": [{"name": "x-l"}]})),
+            "remote": remote(json!({})),
+        },
+        "rules": [{ "match": {"prefix": "/"}, "requires": {"requires_any": {"requirements": [
+            {"provider_name": "remote"}, {"provider_name": "local"}]}} }],
+    });
+    let mut gate = Gate::new(&config);
+    let good_local = local.sign(&claims(json!({"iss": "l"})));
+    let good_remote = bearer(&key.sign(&claims(json!({}))));
+    let headers = [("x-l", &*good_local), ("authorization", &*good_remote)];
+    assert!(matches!(gate.request(1, &headers), Decision::Forward(_)), "one of them is good now");
+    let bad_local = key.sign(&claims(json!({"iss": "l"})));
+    let headers = [("x-l", &*bad_local), ("authorization", &*good_remote)];
+    assert_eq!(gate.request(2, &headers), Decision::Wait, "the other may be good soon");
+    let id = gate.next_fetch();
+    gate.answer(id, Ok(&jwks(&[&key])));
+    assert_eq!(gate.resumed, [(StreamId(2), vec![remove("authorization")])]);
+}
+
+#[test]
+fn a_clock_that_jumps_strands_nobody() {
+    let key = key();
+    let token = bearer(&key.sign(&claims(json!({"exp": null}))));
+    let mut gate = Gate::new(&one_remote(json!({})));
+    gate.request(1, &[("authorization", &token)]);
+    gate.now -= 86_400_000;
+    gate.tick(0);
+    gate.tick(4_999);
+    assert!(gate.rejected.is_empty());
+    gate.tick(1);
+    assert_eq!(gate.rejected.len(), 1, "the deadline moved with the clock");
+    let id = gate.fetches.remove(0);
+    gate.answer(id, Ok(&jwks(&[&key])));
+    gate.now += 86_400_000 * 365;
+    gate.tick(0);
+    assert_eq!(gate.fetches.len(), 1, "the keys are old now");
+    assert_eq!(gate.request(2, &[("authorization", &token)]), Decision::Wait);
+}
+
+#[test]
+fn a_closed_engine_refuses_everything() {
+    let mut engine = Engine::closed();
+    let head = RequestHead::new(vec![(b":path".to_vec(), b"/".to_vec())]);
+    let decision = engine.handle_request(StreamId(1), head, UnixTime::from_secs(5));
+    assert_eq!(refused(&decision), (503, "configuration_invalid"));
+    assert_eq!(engine.next_wake_up(), None);
+}
+
+#[test]
+fn the_engine_says_when_it_wants_to_be_called() {
+    let mut gate = Gate::new(&one_remote(json!({})));
+    assert_eq!(gate.engine.next_wake_up(), Some(Duration::ZERO));
+    gate.tick(0);
+    assert_eq!(gate.engine.next_wake_up(), Some(Duration::from_secs(6)));
+    let token = bearer(&key().sign(&claims(json!({}))));
+    gate.request(1, &[("authorization", &token)]);
+    assert_eq!(gate.engine.next_wake_up(), Some(Duration::from_secs(5)));
+}
