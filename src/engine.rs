@@ -5,17 +5,21 @@
 //!
 //! The contract: after every `handle_*` call, drain [`Engine::next_effect`] until it is empty.
 
+mod effect;
 mod log_limit;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use crate::denial::{Denial, Reason, Rejection};
+pub use crate::engine::effect::{
+    Counter, Decision, Effect, FetchId, FetchRequest, LogLevel, StreamId,
+};
 use crate::engine::log_limit::LogLimit;
 use crate::jwks::Keys;
-use crate::jwks::key_store::{Answered, FetchFailure, FetchNumber, KeyStore};
+use crate::jwks::key_store::{Answered, FetchFailure, KeyStore};
 use crate::policy::evaluate::{Evaluation, Patience, Verdict, Wanted};
-use crate::policy::{KeySource, Policy, ProviderIndex, RemoteKeys};
+use crate::policy::{KeySource, Policy, ProviderIndex};
 use crate::request::{HeaderEdits, RequestHead};
 use crate::time::UnixTime;
 
@@ -24,101 +28,6 @@ use crate::time::UnixTime;
 pub const MAX_WAITING: usize = 1024;
 /// `Retry-After` for requests that find no room to wait.
 const RETRY_WHEN_CROWDED: Duration = Duration::from_secs(1);
-
-/// A request, by the host's number for it.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub struct StreamId(pub u32);
-
-/// A fetch, as the engine knows it.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub struct FetchId {
-    provider: ProviderIndex,
-    number: FetchNumber,
-}
-
-/// What becomes of a request now.
-#[derive(Debug, Eq, PartialEq)]
-pub enum Decision {
-    /// It goes on, changed like this.
-    Forward(HeaderEdits),
-    /// It is answered here.
-    Reject(Rejection),
-    /// It waits; an effect will end that.
-    Wait,
-}
-
-/// What the engine wants from its host.
-#[derive(Debug, Eq, PartialEq)]
-pub enum Effect {
-    /// Count one.
-    Count(Counter),
-    /// Send this request and tell the answer with [`Engine::handle_fetched`].
-    Fetch {
-        /// The fetch.
-        id: FetchId,
-        /// Where to send it.
-        request: FetchRequest,
-    },
-    /// Write a line.
-    Log(LogLevel, String),
-    /// A waiting request is answered.
-    Reject(StreamId, Rejection),
-    /// A waiting request goes on.
-    Resume(StreamId, HeaderEdits),
-}
-
-/// A request for a key set.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct FetchRequest {
-    /// The Envoy cluster.
-    pub cluster: String,
-    /// Headers and pseudo-headers.
-    pub headers: Vec<(&'static str, String)>,
-    /// How long it may take.
-    pub timeout: Duration,
-}
-
-/// What is counted.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub enum Counter {
-    /// Requests let through.
-    Allowed,
-    /// Requests refused.
-    Denied,
-    /// Requests refused, by reason.
-    DeniedFor(Reason),
-    /// Key sets that could not be had.
-    FetchFailed,
-    /// Key sets fetched.
-    FetchSucceeded,
-    /// Requests that had to wait for keys.
-    Waited,
-}
-
-impl Counter {
-    /// The name of the counter; Envoy shows it behind `wasmcustom.`.
-    pub fn name(self) -> String {
-        match self {
-            Self::Allowed => "jwt_gate.allowed".to_owned(),
-            Self::Denied => "jwt_gate.denied".to_owned(),
-            Self::DeniedFor(reason) => format!("jwt_gate.denied_for.{}", reason.code()),
-            Self::FetchFailed => "jwt_gate.jwks_fetch_failed".to_owned(),
-            Self::FetchSucceeded => "jwt_gate.jwks_fetch_success".to_owned(),
-            Self::Waited => "jwt_gate.waited".to_owned(),
-        }
-    }
-}
-
-/// How loud a line is.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum LogLevel {
-    /// Something an operator must mend.
-    Error,
-    /// Something that happened.
-    Info,
-    /// Something that may need attention.
-    Warn,
-}
 
 /// Decides about the requests of one worker.
 pub struct Engine {
@@ -437,21 +346,4 @@ enum Decided {
     Allowed(HeaderEdits),
     Denied(Rejection),
     MustWait(Vec<Wanted>),
-}
-
-impl FetchRequest {
-    fn new(remote: &RemoteKeys) -> Self {
-        Self {
-            cluster: remote.cluster.clone(),
-            headers: vec![
-                (":method", "GET".to_owned()),
-                (":scheme", remote.scheme.clone()),
-                (":authority", remote.authority.clone()),
-                (":path", remote.path.clone()),
-                ("accept", "application/jwk-set+json, application/json".to_owned()),
-                ("user-agent", concat!("jwt-gate/", env!("CARGO_PKG_VERSION")).to_owned()),
-            ],
-            timeout: remote.settings.timeout,
-        }
-    }
 }

@@ -1,4 +1,5 @@
 //! Configurations: what is accepted in which spelling, and every mistake with its place.
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use jwt_gate::policy::Policy;
 use serde_json::{Value, json};

@@ -1,4 +1,11 @@
 //! The engine under a virtual clock: configurations and requests in, decisions and effects out.
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests"
+)]
 
 use std::time::Duration;
 

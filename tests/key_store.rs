@@ -1,5 +1,6 @@
 //! The key store under a virtual clock: what it does in each situation, and a simulation with
 //! random schedules that checks its invariants after every step.
+#![expect(clippy::arithmetic_side_effects, clippy::panic, clippy::unwrap_used, reason = "tests")]
 
 use std::time::Duration;
 

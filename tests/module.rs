@@ -1,4 +1,5 @@
 //! The built module: what it imports and exports.
+#![expect(clippy::print_stdout, reason = "tests")]
 
 use std::collections::BTreeSet;
 

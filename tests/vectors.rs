@@ -1,6 +1,7 @@
 //! Published vectors: RFC 7515 appendix A and RFC 8037 appendix A.
 //!
 //! The tokens and keys are copied from the RFCs (IETF Trust Legal Provisions: code components).
+#![expect(clippy::panic, clippy::unwrap_used, reason = "tests")]
 
 use jwt_gate::jose::jwk::{Jwk, JwkError, KeyStrength};
 use jwt_gate::jose::jws::{JwsError, UnverifiedJws};

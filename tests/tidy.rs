@@ -1,0 +1,189 @@
+//! Keeps the structure from eroding: what `ARCHITECTURE.md` and `SECURITY.md` say is checked
+//! against the code.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Which modules each module may use. `jose` and `claims` knowing nothing of HTTP, the key store
+/// nothing of the host, and nobody of `host` and `engine` above them, is what makes the core
+/// testable without a proxy.
+const MAY_USE: [(&str, &[&str]); 14] = [
+    ("claims", &["time"]),
+    ("config", &["json"]),
+    ("denial", &["claims", "jose", "request"]),
+    ("engine", &["denial", "jwks", "policy", "request", "time"]),
+    ("extract", &["request"]),
+    ("header_pairs", &[]),
+    ("host", &["denial", "engine", "header_pairs", "jwks", "policy", "request", "time"]),
+    ("jose", &["json"]),
+    ("json", &[]),
+    ("jwks", &["jose", "json", "time"]),
+    ("policy", &["claims", "config", "denial", "extract", "jose", "jwks", "request", "time"]),
+    ("request", &[]),
+    ("time", &[]),
+    ("lib", &[]),
+];
+
+/// Lines of a file beyond which it needs a reason.
+const LONG: usize = 400;
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn rust_files(folder: &str) -> BTreeMap<String, String> {
+    fn walk(folder: &Path, files: &mut BTreeMap<String, String>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(&path, files);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let name = path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned();
+                files.insert(name, fs::read_to_string(&path).unwrap());
+            }
+        }
+    }
+    let mut files = BTreeMap::new();
+    walk(&root().join(folder), &mut files);
+    assert!(!files.is_empty());
+    files
+}
+
+fn read(name: &str) -> String {
+    fs::read_to_string(root().join(name)).unwrap()
+}
+
+/// The module of the top level that a file belongs to.
+fn module(file: &str) -> &str {
+    let inner = file.strip_prefix("src/").unwrap();
+    inner.split(['/', '.']).next().unwrap()
+}
+
+/// The code of a file, without comments and without its tests.
+fn code(text: &str) -> String {
+    let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+    code.lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .map(|line| format!("{line}\n"))
+        .collect()
+}
+
+/// Words after `marker`: `crate::jose::jwk` gives `jose`.
+fn names_after<'a>(text: &'a str, marker: &'a str) -> impl Iterator<Item = &'a str> {
+    text.split(marker).skip(1).map(|rest| {
+        rest.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_')
+            .next()
+            .unwrap_or_default()
+    })
+}
+
+#[test]
+fn every_file_says_what_it_is() {
+    for folder in ["src", "tests", "demo/src", "xtask/src"] {
+        for (file, text) in rust_files(folder) {
+            assert!(text.starts_with("//! "), "{file} has no module documentation");
+            let long = text.lines().count();
+            if folder == "src" {
+                assert!(long <= LONG, "{file} has {long} lines");
+            }
+        }
+    }
+}
+
+#[test]
+fn modules_use_only_what_they_may() {
+    let may_use: BTreeMap<_, _> = MAY_USE.into_iter().collect();
+    for (file, text) in rust_files("src") {
+        let module = module(&file);
+        let allowed = may_use.get(module).unwrap_or_else(|| panic!("{file}: unknown module"));
+        for used in names_after(&code(&text), "crate::") {
+            assert!(used == module || allowed.contains(&used), "{file} must not use `{used}`");
+        }
+    }
+}
+
+#[test]
+fn the_host_stays_in_its_corner() {
+    for (file, text) in rust_files("src") {
+        let code = code(&text);
+        if module(&file) != "host" {
+            for word in ["proxy_wasm", "SystemTime", "Instant", "thread_local", "static mut"] {
+                assert!(!code.contains(word), "{file} names `{word}`");
+            }
+        }
+        if file != "src/host/abi.rs" {
+            assert!(!code.contains("unsafe"), "{file} is unsafe");
+        }
+    }
+}
+
+/// Paths in backticks, such as `src/jose/jwk.rs` or `demo/`.
+fn paths_in(text: &str) -> BTreeSet<&str> {
+    text.split('`')
+        .skip(1)
+        .step_by(2)
+        .filter(|word| word.contains('/') || word.ends_with(".rs") || word.ends_with(".toml"))
+        .filter(|word| word.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c)))
+        .filter(|word| !word.starts_with('/') && !word.contains("//"))
+        .collect()
+}
+
+#[test]
+fn documents_name_only_what_exists() {
+    for document in ["ARCHITECTURE.md", "README.md", "SECURITY.md", "CONTRIBUTING.md"] {
+        let text = read(document);
+        for path in paths_in(&text) {
+            let first = path.split('/').next().unwrap_or_default();
+            let ours = ["src", "tests", "demo", "xtask", "docs", "deploy"].contains(&first);
+            if ours || path.ends_with(".toml") {
+                assert!(root().join(path).exists(), "{document} names `{path}`");
+            }
+        }
+    }
+    let architecture = read("ARCHITECTURE.md");
+    for folder in ["src", "tests", "xtask/src", "demo/src"] {
+        for file in rust_files(folder).keys() {
+            assert!(architecture.contains(&format!("`{file}`")), "ARCHITECTURE.md lacks {file}");
+        }
+    }
+}
+
+#[test]
+fn every_threat_names_a_test_that_exists() {
+    let tests: String = ["src", "tests", "demo/src", "xtask/src"]
+        .into_iter()
+        .flat_map(|folder| rust_files(folder).into_values())
+        .collect();
+    let security = read("SECURITY.md");
+    let rows: Vec<_> = security
+        .lines()
+        .filter(|line| line.starts_with("| ") && line.matches('|').count() == 4)
+        .skip(1)
+        .collect();
+    assert!(rows.len() > 10, "{rows:?}");
+    for row in rows {
+        let cell = row.split('|').nth(3).unwrap();
+        let names: Vec<_> = cell.split('`').skip(1).step_by(2).collect();
+        assert!(!names.is_empty(), "no test: {row}");
+        for name in names {
+            assert!(tests.contains(&format!("fn {name}(")), "no test is called `{name}`");
+        }
+    }
+}
+
+/// The configuration reference has every field that the reader knows.
+#[test]
+fn every_field_is_in_the_reference() {
+    let reference = read("docs/configuration.md");
+    let reader = code(&read("src/config/read.rs"));
+    let mut fields = BTreeSet::new();
+    for marker in [".get(\"", ".required(\"", "(fields, \""] {
+        fields.extend(names_after(&reader, marker).map(str::to_owned));
+    }
+    assert!(fields.len() > 20, "{fields:?}");
+    for field in fields {
+        assert!(reference.contains(&format!("`{field}`")), "docs/configuration.md lacks {field}");
+    }
+}
