@@ -51,6 +51,10 @@ pub enum Reason {
     KeyUnknown,
     /// The signature does not fit.
     SignatureInvalid,
+    /// An Ed25519 signature that is not 64 octets long.
+    SignatureLength,
+    /// More tokens, or tokens with more possible keys, than one request may cost.
+    TooManyTokens,
     /// The keys cannot be had: the issuer's fault, not the client's.
     KeysUnavailable,
     /// Too many requests wait for keys already.
@@ -136,6 +140,8 @@ impl Reason {
                 ("key_unknown", "Jwks doesn't have key to match kid or alg from Jwt")
             }
             Self::SignatureInvalid => ("signature_invalid", "Jwt verification fails"),
+            Self::SignatureLength => ("signature_length", "Jwt ED25519 signature is wrong length"),
+            Self::TooManyTokens => ("too_many_tokens", "Found multiple Jwt tokens"),
             Self::KeysUnavailable => ("keys_unavailable", "Jwks remote fetch is failed"),
             Self::TooManyWaiting => ("too_many_waiting", "Too many requests wait for the Jwks"),
             Self::ConfigurationInvalid => {

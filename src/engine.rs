@@ -3,12 +3,13 @@
 //! It owns the policy, the keys and the requests that wait for keys. It never calls the host:
 //! what it wants done is an [`Effect`], which the host carries out after the engine has returned.
 //!
-//! The contract: after every `handle_*` call, drain [`Engine::next_effect`] until it is empty.
+//! The contract: after every `handle_*` call, drain [`Engine::next_effect`]; what is left may be
+//! drained later.
 
 mod effect;
 mod log_limit;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use crate::denial::{Denial, Reason, Rejection};
@@ -18,6 +19,7 @@ pub use crate::engine::effect::{
 use crate::engine::log_limit::LogLimit;
 use crate::jwks::Keys;
 use crate::jwks::key_store::{Answered, FetchFailure, KeyStore};
+use crate::policy::check::Budget;
 use crate::policy::evaluate::{Evaluation, Patience, Verdict, Wanted};
 use crate::policy::{KeySource, Policy, ProviderIndex};
 use crate::request::{HeaderEdits, RequestHead};
@@ -26,6 +28,12 @@ use crate::time::UnixTime;
 /// Most requests that wait for keys at once, in one worker. Each holds its request head, at most
 /// 60 KiB by Envoy's default limit, commonly 2 KiB.
 pub const MAX_WAITING: usize = 1024;
+/// While fewer wait, one more may wait for a `kid` that was just looked for in vain: its token may
+/// be good, and its key published this very second.
+const AMPLE_ROOM: usize = MAX_WAITING / 4;
+/// Most different `kid`s of one provider that requests wait for. A rotation brings one or two; a
+/// flood of invented ones must not take the room of others.
+pub const MAX_KIDS_WAITED_FOR: usize = 64;
 /// `Retry-After` for requests that find no room to wait.
 const RETRY_WHEN_CROWDED: Duration = Duration::from_secs(1);
 
@@ -87,15 +95,18 @@ impl Engine {
         now: UnixTime,
     ) -> Decision {
         self.advance(now);
-        match self.decide(&head, now, Patience::Left) {
+        let patience = match self.waiting.len() < AMPLE_ROOM {
+            true => Patience::Left,
+            false => Patience::Scarce,
+        };
+        match self.decide(&head, now, patience) {
             Decided::Allowed(edits) => Decision::Forward(edits),
             Decided::Denied(rejection) => Decision::Reject(rejection),
-            Decided::MustWait(_) if self.waiting.len() >= MAX_WAITING => {
-                let denial = Denial {
-                    reason: Reason::TooManyWaiting,
-                    retry_after: Some(RETRY_WHEN_CROWDED),
-                };
-                Decision::Reject(self.reject(denial, &head))
+            Decided::MustWait(wanted) if !self.has_room_for(&wanted) => {
+                // Its keys are looked for all the same, so that the next attempt may pass.
+                self.want(&wanted);
+                self.start_fetches();
+                self.decide_without_room(&head)
             }
             Decided::MustWait(wanted) => {
                 self.count(Counter::Waited);
@@ -150,6 +161,11 @@ impl Engine {
         self.effects.pop_front()
     }
 
+    /// Whether there is something to do.
+    pub fn has_effects(&self) -> bool {
+        !self.effects.is_empty()
+    }
+
     /// How long until the engine wants [`Engine::handle_tick`]; none when never.
     pub fn next_wake_up(&self) -> Option<Duration> {
         let stores = self.keys.iter().filter_map(Keys::remote).map(KeyStore::next_wake_up);
@@ -195,12 +211,7 @@ impl Engine {
     }
 
     fn decide(&mut self, head: &RequestHead, arrived: UnixTime, patience: Patience) -> Decided {
-        let Some(policy) = &self.policy else {
-            return Decided::Denied(self.reject(Reason::ConfigurationInvalid.into(), head));
-        };
-        let evaluation =
-            Evaluation { policy, keys: &self.keys, head, arrived, now: self.now, patience };
-        match evaluation.decide() {
+        match self.evaluate(head, arrived, patience) {
             Verdict::Allow(permit) => {
                 self.count(Counter::Allowed);
                 Decided::Allowed(permit.into_edits())
@@ -208,6 +219,14 @@ impl Engine {
             Verdict::Deny(denial) => Decided::Denied(self.reject(denial, head)),
             Verdict::Wait(wanted) => Decided::MustWait(wanted),
         }
+    }
+
+    fn evaluate(&self, head: &RequestHead, arrived: UnixTime, patience: Patience) -> Verdict {
+        let Some(policy) = &self.policy else {
+            return Verdict::Deny(Reason::ConfigurationInvalid.into());
+        };
+        let (keys, now, budget) = (self.keys.as_slice(), self.now, &Budget::default());
+        Evaluation { policy, keys, head, arrived, now, patience, budget }.decide()
     }
 
     /// Decides again about the requests that `concerned` picks.
@@ -237,6 +256,34 @@ impl Engine {
                 }
             }
         }
+    }
+
+    /// A request that would have to wait, and cannot: optional tokens may let it pass.
+    fn decide_without_room(&mut self, head: &RequestHead) -> Decision {
+        match self.evaluate(head, self.now, Patience::Exhausted) {
+            Verdict::Allow(permit) => {
+                self.count(Counter::Allowed);
+                Decision::Forward(permit.into_edits())
+            }
+            Verdict::Deny(_) | Verdict::Wait(_) => {
+                let retry_after = Some(RETRY_WHEN_CROWDED);
+                let denial = Denial { reason: Reason::TooManyWaiting, retry_after };
+                Decision::Reject(self.reject(denial, head))
+            }
+        }
+    }
+
+    fn has_room_for(&self, wanted: &[Wanted]) -> bool {
+        let few_kids = |wanted: &Wanted| {
+            let Some(kid) = &wanted.kid else { return true };
+            let others = self.waiting.values().flat_map(|waiting| &waiting.wanted);
+            let kids: BTreeSet<_> = others
+                .filter(|other| other.provider == wanted.provider)
+                .filter_map(|other| other.kid.as_ref())
+                .collect();
+            kids.len() < MAX_KIDS_WAITED_FOR || kids.contains(kid)
+        };
+        self.waiting.len() < MAX_WAITING && wanted.iter().all(few_kids)
     }
 
     fn want(&mut self, wanted: &[Wanted]) {

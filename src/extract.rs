@@ -41,7 +41,7 @@ impl TokenLocation {
         match self {
             Self::Header { name, prefix } => head
                 .values(name)
-                .filter_map(|value| strip_prefix_ignoring_case(value, prefix))
+                .filter_map(|value| find_prefixed(value, prefix))
                 .map(<[u8]>::to_vec)
                 .collect(),
             Self::Param { name } => head
@@ -148,6 +148,18 @@ fn split_once(octets: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {
     Some((octets.get(..at)?, octets.get(at.saturating_add(1)..)?))
 }
 
+/// The token of a header value: behind the prefix at its start, else behind the prefix at the start
+/// of a later element. Envoy joins repeated headers with commas, and a token must not hide behind
+/// another one's credentials.
+fn find_prefixed<'a>(value: &'a [u8], prefix: &str) -> Option<&'a [u8]> {
+    strip_prefix_ignoring_case(value, prefix).or_else(|| {
+        let commas = value.iter().enumerate().filter(|(_, octet)| **octet == b',');
+        let mut elements =
+            commas.filter_map(|(at, _)| Some(value.get(at.saturating_add(1)..)?.trim_ascii()));
+        elements.find_map(|element| strip_prefix_ignoring_case(element, prefix))
+    })
+}
+
 /// The scheme of `Authorization` has no case (RFC 9110 section 11.1). Being lenient here lets
 /// nobody in: what is found must be verified.
 fn strip_prefix_ignoring_case<'a>(value: &'a [u8], prefix: &str) -> Option<&'a [u8]> {
@@ -229,6 +241,8 @@ mod tests {
         ] {
             check(&bearer, &[("authorization", other)], &[]);
         }
+        check(&bearer, &[("authorization", "Basic a,Bearer b.c.d")], &["b.c.d"]);
+        check(&bearer, &[("authorization", "Basic a , bearer b, Bearer c")], &["b, Bearer c"]);
         check(&header("x-jwt", ""), &[("x-jwt", "a.b.c")], &["a.b.c"]);
     }
 

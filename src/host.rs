@@ -10,7 +10,7 @@
 mod abi;
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -32,10 +32,16 @@ proxy_wasm::main! {{
     proxy_wasm::set_root_context(|id| Box::new(Root { id, gate: Rc::new(Gate::closed()) }));
 }}
 
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 /// The shortest tick: the host counts in milliseconds, and zero would stop it.
 const MIN_TICK: Duration = Duration::from_millis(1);
 /// The longest tick, so that a clock that was set back is noticed within a minute.
 const MAX_TICK: Duration = Duration::from_secs(60);
+
+/// Most waiting requests that are answered in one turn. Envoy runs the answers when the turn is
+/// over, each inside the one before it; some three hundred would exhaust the VM's stack and end it.
+const MAX_ANSWERS_PER_TURN: usize = 32;
 
 /// The engine of one plugin in one worker, and what the host needs to remember for it.
 struct Gate {
@@ -44,6 +50,8 @@ struct Gate {
     to_dispatch: RefCell<VecDeque<(FetchId, FetchRequest)>>,
     /// Fetches under way, by the host's token.
     dispatched: RefCell<BTreeMap<u32, FetchId>>,
+    /// Requests that waited, and may not go on: they wait still, or were refused.
+    held: RefCell<BTreeSet<u32>>,
     counters: RefCell<BTreeMap<Counter, u32>>,
     tick: Cell<Duration>,
 }
@@ -54,6 +62,7 @@ impl Gate {
             engine: RefCell::new(engine),
             to_dispatch: RefCell::default(),
             dispatched: RefCell::default(),
+            held: RefCell::default(),
             counters: RefCell::default(),
             tick: Cell::default(),
         }
@@ -63,10 +72,11 @@ impl Gate {
         Self::new(Engine::closed())
     }
 
-    /// Carries out what the engine wants, on behalf of context `own`.
+    /// Carries out what the engine wants, on behalf of context `own`; what is too much for one turn
+    /// is left for the next tick.
     fn carry_out(&self, own: u32) {
-        let mut strayed = false;
-        loop {
+        let mut answers: usize = 0;
+        while answers < MAX_ANSWERS_PER_TURN {
             let effect = self.engine.borrow_mut().next_effect();
             let Some(effect) = effect else { break };
             match effect {
@@ -77,25 +87,31 @@ impl Gate {
                 Effect::Log(level, line) => log(level, &line),
                 // A stream that cannot be made effective is gone, and needs no answer.
                 Effect::Reject(StreamId(stream), rejection) => {
-                    strayed = true;
+                    answers = answers.saturating_add(1);
                     if abi::set_effective_context(stream).is_ok() {
                         reject(&rejection);
                     }
                 }
                 Effect::Resume(StreamId(stream), edits) => {
-                    strayed = true;
+                    answers = answers.saturating_add(1);
                     if abi::set_effective_context(stream).is_ok()
-                        && let Err(error) = apply(&edits).and_then(|()| abi::continue_request())
+                        && let Err(error) = self.resume(stream, &edits)
                     {
                         reject(&host_failed(error));
                     }
                 }
             }
         }
-        if strayed && abi::set_effective_context(own).is_err() {
+        if answers > 0 && abi::set_effective_context(own).is_err() {
             abi::log(LogLevel::Error, "jwt-gate: the host lost its own context");
         }
         self.set_tick();
+    }
+
+    fn resume(&self, stream: u32, edits: &[HeaderEdit]) -> Result<(), HostError> {
+        apply(edits)?;
+        self.held.borrow_mut().remove(&stream);
+        abi::continue_request()
     }
 
     /// Sends the fetches that are due. Only for the root context's turn.
@@ -133,15 +149,15 @@ impl Gate {
         }
     }
 
-    /// Asks for the next tick when the engine wants it, at once if a fetch waits to be sent.
+    /// Asks for the next tick when the engine wants it, at once if something is left to do.
     fn set_tick(&self) {
-        let wanted = match self.to_dispatch.borrow().is_empty() {
-            false => MIN_TICK,
-            true => match self.engine.borrow().next_wake_up() {
-                Some(wait) => wait.clamp(MIN_TICK, MAX_TICK),
-                None => Duration::ZERO,
-            },
+        let engine = self.engine.borrow();
+        let wanted = match engine.next_wake_up() {
+            _ if engine.has_effects() || !self.to_dispatch.borrow().is_empty() => MIN_TICK,
+            Some(wait) => wait.clamp(MIN_TICK, MAX_TICK),
+            None => Duration::ZERO,
         };
+        drop(engine);
         if self.tick.replace(wanted) != wanted {
             abi::set_tick_period(wanted);
         }
@@ -175,6 +191,7 @@ impl RootContext for Root {
         };
         match policy {
             Ok(policy) => {
+                abi::log(LogLevel::Info, &format!("jwt-gate {VERSION}: {}", policy.report()));
                 self.gate = Rc::new(Gate::new(Engine::new(policy)));
                 // Fetches begin with the first tick: the canary VM that Envoy configures and
                 // drops at once never gets one.
@@ -201,7 +218,8 @@ impl RootContext for Root {
     }
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Stream { id, gate: Rc::clone(&self.gate), waits: false }))
+        let passage = Passage::Undecided;
+        Some(Box::new(Stream { id, gate: Rc::clone(&self.gate), passage }))
     }
 
     fn get_type(&self) -> Option<ContextType> {
@@ -213,13 +231,41 @@ impl RootContext for Root {
 struct Stream {
     id: u32,
     gate: Rc<Gate>,
-    waits: bool,
+    passage: Passage,
+}
+
+/// Whether a request may go on.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Passage {
+    /// It may.
+    Free,
+    /// It may not.
+    Refused,
+    /// Its headers were not looked at.
+    Undecided,
+    /// It had to wait: [`Gate::held`] knows.
+    Waited,
+}
+
+impl Stream {
+    /// The answer to a callback after the headers. With `allow_on_headers_stop_iteration`, Envoy
+    /// sends the body through while the headers are held, and one `Continue` would send all of it
+    /// on.
+    fn go_on(&self) -> Action {
+        let free = match self.passage {
+            Passage::Free => true,
+            Passage::Refused | Passage::Undecided => false,
+            Passage::Waited => !self.gate.held.borrow().contains(&self.id),
+        };
+        if free { Action::Continue } else { Action::Pause }
+    }
 }
 
 impl Context for Stream {
     fn on_done(&mut self) -> bool {
-        if self.waits {
+        if self.passage == Passage::Waited {
             self.gate.engine.borrow_mut().handle_gone(StreamId(self.id));
+            self.gate.held.borrow_mut().remove(&self.id);
         }
         true
     }
@@ -236,23 +282,32 @@ impl HttpContext for Stream {
             Err(error) => Decision::Reject(host_failed(error)),
         };
         self.gate.carry_out(self.id);
-        match decision {
+        self.passage = match decision {
             Decision::Forward(edits) => match apply(&edits) {
-                Ok(()) => Action::Continue,
+                Ok(()) => Passage::Free,
                 Err(error) => {
                     reject(&host_failed(error));
-                    Action::Pause
+                    Passage::Refused
                 }
             },
             Decision::Reject(rejection) => {
                 reject(&rejection);
-                Action::Pause
+                Passage::Refused
             }
             Decision::Wait => {
-                self.waits = true;
-                Action::Pause
+                self.gate.held.borrow_mut().insert(self.id);
+                Passage::Waited
             }
-        }
+        };
+        self.go_on()
+    }
+
+    fn on_http_request_body(&mut self, _size: usize, _end_of_stream: bool) -> Action {
+        self.go_on()
+    }
+
+    fn on_http_request_trailers(&mut self, _trailers: usize) -> Action {
+        self.go_on()
     }
 }
 

@@ -35,6 +35,8 @@ pub enum KeyState {
 /// What to do about a `kid` that is not in the set.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum UnknownKid {
+    /// It was looked for in vain less than a cooldown ago, for somebody else.
+    AbsentLately,
     /// A fetch that began after the request arrived did not bring it.
     Refuse,
     /// The issuer does not answer, so nobody knows.

@@ -3,8 +3,10 @@
 //! It is immutable and free of names to look up. A configuration with any mistake compiles to
 //! nothing, so that no half of it ever decides about a request.
 
+pub mod check;
 pub mod evaluate;
 pub mod identity;
+mod requirement;
 pub mod route;
 
 use std::collections::BTreeMap;
@@ -15,12 +17,13 @@ use http::Uri;
 
 use crate::claims::comparable_audience;
 use crate::config::reader::{ConfigError, Errors, member_path};
-use crate::config::{self, Config, RequirementKind};
+use crate::config::{self, Config};
 use crate::extract::TokenLocation;
 use crate::jose::jwk::KeyStrength;
 use crate::jwks::key_set::KeySet;
 use crate::jwks::key_store::FetchSettings;
 use crate::policy::identity::{ClaimHeader, IdentityHeaders};
+use crate::policy::requirement::Requirement;
 use crate::policy::route::PathMatcher;
 
 /// What native calls the default clock skew.
@@ -32,8 +35,11 @@ const DEFAULT_CACHE_DURATION: Duration = Duration::from_secs(600);
 const DEFAULT_STALE_IF_ERROR: Duration = Duration::from_secs(3600);
 /// Default `unknown_kid_cooldown`: a client that was handed a token of a new key waits no longer.
 const DEFAULT_UNKNOWN_KID_COOLDOWN: Duration = Duration::from_secs(2);
-/// The least time a request waits for keys; a longer fetch time-out makes it longer.
+/// The least time a request waits for keys. It waits longer where the cooldown and one fetch may
+/// take longer together, since only then is its key looked for before it is given up.
 const MIN_KEY_WAIT: Duration = Duration::from_secs(5);
+/// The longest time a request waits for keys: clients have time-outs of their own.
+const MAX_KEY_WAIT: Duration = Duration::from_secs(30);
 
 /// The place of a provider in [`Policy::providers`].
 pub type ProviderIndex = usize;
@@ -107,25 +113,6 @@ struct Rule {
     requirement: Requirement,
 }
 
-/// What a request must bring.
-#[derive(Clone, Debug, Eq, PartialEq)]
-enum Requirement {
-    All(Vec<Requirement>),
-    AllowMissing,
-    AllowMissingOrFailed,
-    Any { children: Vec<Requirement>, otherwise: Otherwise },
-    Nothing,
-    Provider { index: ProviderIndex, audiences: Option<Vec<String>> },
-}
-
-/// What `requires_any` says when no child is met.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Otherwise {
-    Allow,
-    AllowMissing,
-    Deny,
-}
-
 impl Policy {
     /// Compiles the text of a configuration, or returns every mistake in it.
     pub fn parse(text: &[u8]) -> Result<Self, Vec<ConfigError>> {
@@ -176,6 +163,29 @@ impl Policy {
         (policy, errors.into_sorted())
     }
 
+    /// What is open, in one line for the log: an operator should not find out from an attacker.
+    pub fn report(&self) -> String {
+        let open = |requirement: &Requirement| *requirement == Requirement::Nothing;
+        let rules: Vec<String> = (0_usize..)
+            .zip(&self.rules)
+            .filter(|(_, rule)| open(&rule.requirement))
+            .map(|(index, _)| format!("rules[{index}]"))
+            .collect();
+        let rules = match rules.is_empty() {
+            true => "none".to_owned(),
+            false => rules.join(", "),
+        };
+        let rest = match open(&self.fallback) {
+            true => "open (`default_requirement` changes that)",
+            false => "protected",
+        };
+        let (providers, count) = (self.providers.len(), self.rules.len());
+        format!(
+            "{providers} providers, {count} rules; rules that require nothing: {rules}; \
+             what no rule matches: {rest}"
+        )
+    }
+
     /// What the first rule that matches `path` asks for.
     fn requirement(&self, path: &[u8]) -> &Requirement {
         self.rules
@@ -195,7 +205,10 @@ impl Provider {
         let keys = KeySource::compile(provider.jwks?, &path, strength, errors)?;
         let key_wait = match &keys {
             KeySource::Local(_) => Duration::ZERO,
-            KeySource::Remote(remote) => remote.settings.timeout.max(MIN_KEY_WAIT),
+            KeySource::Remote(remote) => {
+                let look_up = remote.settings.cooldown.saturating_add(remote.settings.timeout);
+                look_up.clamp(MIN_KEY_WAIT, MAX_KEY_WAIT)
+            }
         };
         Some(Self {
             name,
@@ -308,70 +321,5 @@ impl RemoteKeys {
                 strength,
             },
         })
-    }
-}
-
-impl Requirement {
-    fn any_provider(providers: usize) -> Self {
-        let children =
-            (0..providers).map(|index| Self::Provider { index, audiences: None }).collect();
-        Self::Any { children, otherwise: Otherwise::Deny }
-    }
-
-    fn compile(
-        requirement: &config::Requirement,
-        names: &BTreeMap<String, ProviderIndex>,
-        errors: &Errors,
-    ) -> Self {
-        match &requirement.kind {
-            RequirementKind::Nothing => Self::Nothing,
-            RequirementKind::AllowMissing => Self::AllowMissing,
-            RequirementKind::AllowMissingOrFailed => Self::AllowMissingOrFailed,
-            RequirementKind::All(children) => Self::All(
-                children.iter().map(|child| Self::compile(child, names, errors)).collect(),
-            ),
-            RequirementKind::Any(children) => Self::compile_any(children, names, errors),
-            RequirementKind::Provider { name, audiences } => match names.get(name) {
-                Some(index) => Self::Provider {
-                    index: *index,
-                    audiences: Some(comparable(audiences)).filter(|own| !own.is_empty()),
-                },
-                None => {
-                    if !name.is_empty() {
-                        let known: Vec<_> = names.keys().map(String::as_str).collect();
-                        errors.push(
-                            &requirement.path,
-                            format!(
-                                "no provider is called `{name}`; there is: {}",
-                                known.join(", ")
-                            ),
-                        );
-                    }
-                    Self::Any { children: Vec::new(), otherwise: Otherwise::Deny }
-                }
-            },
-        }
-    }
-
-    /// Natively, the two `allow_…` kinds beside alternatives only say what to do when none of
-    /// those is met.
-    fn compile_any(
-        children: &[config::Requirement],
-        names: &BTreeMap<String, ProviderIndex>,
-        errors: &Errors,
-    ) -> Self {
-        let mut otherwise = Otherwise::Deny;
-        let mut compiled = Vec::new();
-        for child in children {
-            match child.kind {
-                RequirementKind::AllowMissingOrFailed => otherwise = Otherwise::Allow,
-                RequirementKind::AllowMissing if otherwise == Otherwise::Deny => {
-                    otherwise = Otherwise::AllowMissing;
-                }
-                RequirementKind::AllowMissing => {}
-                _ => compiled.push(Self::compile(child, names, errors)),
-            }
-        }
-        Self::Any { children: compiled, otherwise }
     }
 }

@@ -158,7 +158,8 @@ fn whole_texts() {
     assert_eq!(
         errors("{\"a\":1,\"a\":1}"),
         "the configuration is not acceptable: \
-         an object names a member twice (line 1, column 13)\n"
+         an object names a member twice (line 1, column 13); \
+         expected a JSON text, delivered as google.protobuf.StringValue\n"
     );
 }
 
@@ -180,6 +181,8 @@ fn odd_values() {
     }
     for (pointer, bad) in [
         ("/providers/remote/remote_jwks/http_uri/timeout", json!("0s")),
+        ("/providers/remote/remote_jwks/http_uri/timeout", json!("0.0005s")),
+        ("/providers/remote/remote_jwks/http_uri/timeout", json!("4294967.296s")),
         ("/providers/remote/remote_jwks/cache_duration", json!("0s")),
         ("/providers/remote/remote_jwks/unknown_kid_cooldown", json!("0s")),
         ("/providers/remote/remote_jwks/unknown_kid_cooldown", json!("60s")),
@@ -197,6 +200,51 @@ fn odd_values() {
     let mut skews = with("/providers/local/clock_skew", json!("1s"));
     skews["providers"]["local"]["clock_skew_seconds"] = json!(1);
     check(skews, &["providers.local: only one of `clock_skew`, `clock_skew_seconds` may be set"]);
+}
+
+/// Found in review: each of these was accepted, and opened what it was meant to protect.
+#[test]
+fn mistakes_that_would_open_traffic() {
+    let rule = |matches: Value, requires: Value| {
+        with("/rules", json!([{"match": matches, "requires": requires}]))
+    };
+    let all = || json!({"prefix": "/"});
+    check(
+        rule(all(), json!(null)),
+        &["rules[0].requires: must not be null; write {} or leave the field out"],
+    );
+    let within = "must not be null; write {} or leave the field out";
+    check(
+        rule(all(), json!({"providerName": null})),
+        &[&format!("rules[0].requires.providerName: {within}")],
+    );
+    check(
+        rule(
+            all(),
+            json!({"requires_any": {"requirements": [
+            {"provider_name": "local"}, {"allow_missing": null}]}}),
+        ),
+        &[&format!("rules[0].requires.requires_any.requirements[1].allow_missing: {within}")],
+    );
+    let required = || json!({"provider_name": "local"});
+    for (matches, field) in [
+        (json!({"prefix": "admin"}), "prefix"),
+        (json!({"path": "admin"}), "path"),
+        (json!({"path": ""}), "path"),
+    ] {
+        let line = format!("rules[0].match.{field}: expected a path, which begins with `/`");
+        check(rule(matches, required()), &[&line]);
+    }
+    for pattern in ["/a?b", "/a#b"] {
+        check(
+            rule(json!({"prefix": pattern}), required()),
+            &["rules[0].match.prefix: paths are compared without their query: \
+               expected no `?` and no `#`"],
+        );
+    }
+    for pattern in ["/", "", "*"] {
+        check(rule(json!({"prefix": pattern}), required()), &[]);
+    }
 }
 
 /// What is wrong with a secret is said without the secret.

@@ -517,7 +517,7 @@ fn a_request_waits_for_a_bounded_time() {
     let mut gate = Gate::new(&one_remote(json!({})));
     gate.request(1, &[("authorization", &token)]);
     // The issuer says nothing at all.
-    gate.tick(4_999);
+    gate.tick(6_999);
     assert!(gate.rejected.is_empty());
     gate.tick(1);
     assert_eq!(gate.rejected, [(StreamId(1), 503, "keys_unavailable")]);
@@ -526,7 +526,7 @@ fn a_request_waits_for_a_bounded_time() {
     native["keys_unavailable_status"] = json!(401);
     let mut gate = Gate::new(&native);
     gate.request(1, &[("authorization", &token)]);
-    gate.tick(5_000);
+    gate.tick(7_000);
     assert_eq!(gate.rejected, [(StreamId(1), 401, "keys_unavailable")]);
 }
 
@@ -621,32 +621,188 @@ fn the_number_of_waiting_requests_is_bounded() {
     }
     let decision = gate.request(waiting, &[("authorization", &token)]);
     assert_eq!(refused(&decision), (503, "too_many_waiting"));
-    gate.tick(6_000);
+    gate.tick(7_000);
     assert_eq!(gate.engine.waiting(), 0);
 }
 
+/// Who the backend sees must not depend on which keys happen to be there.
 #[test]
-fn alternatives_wait_only_for_what_they_need() {
+fn an_earlier_alternative_is_waited_for() {
     let (local, key) = (key(), SigningKey::generate(Alg::ES256, "r"));
-    let config = json!({
-        "providers": {
-            "local": provider(&local, json!({"issuer": "l", "from_headers": [{"name": "x-l"}]})),
-            "remote": remote(json!({})),
-        },
-        "rules": [{ "match": {"prefix": "/"}, "requires": {"requires_any": {"requirements": [
-            {"provider_name": "remote"}, {"provider_name": "local"}]}} }],
-    });
-    let mut gate = Gate::new(&config);
+    let config = |second: Value| {
+        json!({
+            "providers": {
+                "local": provider(&local, json!({"issuer": "l", "from_headers": [{"name": "x-l"}]})),
+                "remote": remote(json!({})),
+            },
+            "rules": [{ "match": {"prefix": "/"}, "requires": {"requires_any": {"requirements": [
+                {"provider_name": "remote"}, second]}} }],
+        })
+    };
     let good_local = local.sign(&claims(json!({"iss": "l"})));
     let good_remote = bearer(&key.sign(&claims(json!({}))));
-    let headers = [("x-l", &*good_local), ("authorization", &*good_remote)];
-    assert!(matches!(gate.request(1, &headers), Decision::Forward(_)), "one of them is good now");
-    let bad_local = key.sign(&claims(json!({"iss": "l"})));
-    let headers = [("x-l", &*bad_local), ("authorization", &*good_remote)];
-    assert_eq!(gate.request(2, &headers), Decision::Wait, "the other may be good soon");
+    let both = [("x-l", &*good_local), ("authorization", &*good_remote)];
+    for second in [json!({"provider_name": "local"}), json!({}), json!({"allow_missing": {}})] {
+        let mut gate = Gate::new(&config(second));
+        assert_eq!(gate.request(1, &both), Decision::Wait);
+        let id = gate.next_fetch();
+        gate.answer(id, Ok(&jwks(&[&key])));
+        assert_eq!(gate.resumed, [(StreamId(1), vec![remove("authorization")])]);
+    }
+    let mut gate = Gate::new(&config(json!({"provider_name": "local"})));
+    let only_local = [("x-l", &*good_local)];
+    assert!(matches!(gate.request(1, &only_local), Decision::Forward(_)), "nothing to wait for");
+}
+
+/// Found in review: with only `allow_missing` in a list, every bad token passed.
+#[test]
+fn a_list_of_allowances_checks_tokens() {
+    let key = key();
+    let bad = SigningKey::generate(Alg::ES256, "k").sign(&claims(json!({})));
+    let good = bearer(&key.sign(&claims(json!({}))));
+    let (missing, failed) = (json!({"allow_missing": {}}), json!({"allow_missing_or_failed": {}}));
+    let any = |list: Value| json!({"requires_any": {"requirements": list}});
+    for (requires, lenient) in [
+        (any(json!([missing, missing])), false),
+        (any(json!([any(json!([missing, missing])), any(json!([missing, missing]))])), false),
+        (any(json!([missing, failed])), true),
+    ] {
+        let mut gate = Gate::new(&json!({
+            "providers": { "p": provider(&key, json!({})) },
+            "rules": [{ "match": { "prefix": "/" }, "requires": requires }],
+        }));
+        let decision = gate.request(1, &[("authorization", &bearer(&bad))]);
+        assert_eq!(matches!(decision, Decision::Forward(_)), lenient, "{decision:?}");
+        let edits = forwarded(gate.request(2, &[("authorization", &good)]));
+        assert_eq!(edits, [remove("authorization")]);
+        assert_eq!(forwarded(gate.request(3, &[])), []);
+    }
+}
+
+/// Found in review: what one request may cost is bounded.
+#[test]
+fn many_tokens_cost_little() {
+    let keys: Vec<_> = (0..20).map(|_| SigningKey::generate(Alg::ES256, "k")).collect();
+    let set = jwks(&keys.iter().collect::<Vec<_>>()).to_string();
+    let provider = json!({ "issuer": "issuer", "local_jwks": { "inline_string": set } });
+    let config = |requires: Value| {
+        json!({ "providers": { "p": provider },
+            "rules": [{ "match": { "prefix": "/" }, "requires": requires }] })
+    };
+    let forged = SigningKey::generate(Alg::ES256, "k")
+        .sign_with_header(&json!({"alg": "ES256"}), claims(json!({})).to_string().as_bytes());
+    let path =
+        |times: usize| format!("/?{}", vec![format!("access_token={forged}"); times].join("&"));
+    let mut strict = Gate::new(&config(json!({"provider_name": "p"})));
+    for (times, code) in
+        [(1, "signature_invalid"), (9, "too_many_tokens"), (250, "too_many_tokens")]
+    {
+        assert_eq!(refused(&strict.request(1, &[(":path", &path(times))])), (401, code));
+    }
+    // Eight tokens with sixteen keys each are refused after 32 signatures in all.
+    let mut optional = Gate::new(&config(json!({"allow_missing": {}})));
+    assert_eq!(refused(&optional.request(1, &[(":path", &path(8))])), (401, "too_many_tokens"));
+    let mut lenient = Gate::new(&config(json!({"allow_missing_or_failed": {}})));
+    assert!(matches!(lenient.request(1, &[(":path", &path(250))]), Decision::Forward(_)));
+}
+
+/// Found in review: Envoy joins repeated headers, and a token must not hide behind others.
+#[test]
+fn a_token_behind_other_credentials_is_found() {
+    let key = key();
+    let mut gate = Gate::new(&json!({
+        "providers": { "p": provider(&key, json!({})) },
+        "rules": [{ "match": { "prefix": "/" }, "requires": { "allow_missing": {} } }],
+    }));
+    let good = key.sign(&claims(json!({})));
+    let expired = key.sign(&claims(json!({"exp": 5})));
+    let edits = gate.request(1, &[("authorization", &format!("Basic a,Bearer {good}"))]);
+    assert_eq!(forwarded(edits), [remove("authorization")]);
+    let decision = gate.request(1, &[("authorization", &format!("Basic a,Bearer {expired}"))]);
+    assert_eq!(refused(&decision), (401, "expired"));
+}
+
+/// Found in review: a request without a path fell under no rule, and passed.
+#[test]
+fn connect_falls_under_the_prefix_of_all_paths() {
+    let key = key();
+    let mut gate = Gate::new(&json!({
+        "providers": { "p": provider(&key, json!({})) },
+        "rules": [{ "match": { "prefix": "/" }, "requires": { "provider_name": "p" } }],
+    }));
+    let head = vec![(b":method".to_vec(), b"CONNECT".to_vec())];
+    let decision =
+        gate.engine.handle_request(StreamId(1), RequestHead::new(head), UnixTime::from_secs(5));
+    assert_eq!(refused(&decision), (401, "token_missing"));
+}
+
+/// Found in review: a flood for one provider kept another provider's new key from being fetched.
+#[test]
+fn a_crowd_does_not_keep_others_from_their_keys() {
+    let (a, b) = (key(), key());
+    let next = SigningKey::generate(Alg::ES256, "next");
+    let mut config = json!({ "providers": { "a": remote(json!({})), "b": remote(json!({})) } });
+    config["providers"]["a"]["issuer"] = json!("a");
+    config["providers"]["b"]["issuer"] = json!("b");
+    let mut gate = Gate::new(&config);
+    for key in [&a, &b] {
+        let id = gate.next_fetch();
+        gate.answer(id, Ok(&jwks(&[key])));
+    }
+    gate.tick(10_000);
+    let mut stream = 0;
+    for _ in 0..2_000 {
+        stream += 1;
+        let kid = json!({"alg": "ES256", "kid": format!("invented {}", stream % 50)});
+        let token = a.sign_with_header(&kid, claims(json!({"iss": "a"})).to_string().as_bytes());
+        gate.request(stream, &[("authorization", &bearer(&token))]);
+    }
+    assert_eq!(gate.engine.waiting(), MAX_WAITING);
+    gate.fetches.clear();
+    let honest = bearer(&next.sign(&claims(json!({"iss": "b"}))));
+    let decision = gate.request(stream + 1, &[("authorization", &honest)]);
+    assert_eq!(refused(&decision), (503, "too_many_waiting"));
     let id = gate.next_fetch();
-    gate.answer(id, Ok(&jwks(&[&key])));
-    assert_eq!(gate.resumed, [(StreamId(2), vec![remove("authorization")])]);
+    gate.answer(id, Ok(&jwks(&[&b, &next])));
+    let decision = gate.request(stream + 2, &[("authorization", &honest)]);
+    assert!(matches!(decision, Decision::Forward(_)), "{decision:?}");
+}
+
+/// Found in review: somebody else's early look-up must not refuse an honest token.
+#[test]
+fn a_kid_that_was_absent_lately_waits_for_the_next_look_up() {
+    let (old, new) = (key(), SigningKey::generate(Alg::ES256, "new"));
+    let mut gate = Gate::new(&one_remote(json!({})));
+    let id = gate.next_fetch();
+    gate.answer(id, Ok(&jwks(&[&old])));
+    gate.tick(10_000);
+    let token = bearer(&new.sign(&claims(json!({}))));
+    gate.request(1, &[("authorization", &token)]);
+    let id = gate.next_fetch();
+    gate.answer(id, Ok(&jwks(&[&old])));
+    assert_eq!(gate.rejected, [(StreamId(1), 401, "key_unknown")]);
+    gate.tick(100);
+    assert_eq!(gate.request(2, &[("authorization", &token)]), Decision::Wait);
+    let id = gate.next_fetch();
+    gate.answer(id, Ok(&jwks(&[&old, &new])));
+    assert_eq!(gate.resumed.len(), 1);
+}
+
+/// Found in review: a request was given up before its look-up could be over.
+#[test]
+fn a_request_waits_as_long_as_a_look_up_may_take() {
+    let (old, new) = (key(), SigningKey::generate(Alg::ES256, "new"));
+    let mut gate = Gate::new(&one_remote(json!({"unknown_kid_cooldown": "4s"})));
+    let id = gate.next_fetch();
+    gate.answer(id, Ok(&jwks(&[&old])));
+    gate.tick(1);
+    gate.request(1, &[("authorization", &bearer(&new.sign(&claims(json!({})))))]);
+    gate.tick(4_000);
+    let id = gate.next_fetch();
+    gate.tick(4_900);
+    assert!(gate.rejected.is_empty());
+    gate.answer(id, Ok(&jwks(&[&old, &new])));
+    assert_eq!(gate.resumed.len(), 1);
 }
 
 #[test]
@@ -657,7 +813,7 @@ fn a_clock_that_jumps_strands_nobody() {
     gate.request(1, &[("authorization", &token)]);
     gate.now -= 86_400_000;
     gate.tick(0);
-    gate.tick(4_999);
+    gate.tick(6_999);
     assert!(gate.rejected.is_empty());
     gate.tick(1);
     assert_eq!(gate.rejected.len(), 1, "the deadline moved with the clock");
@@ -684,7 +840,11 @@ fn the_engine_says_when_it_wants_to_be_called() {
     assert_eq!(gate.engine.next_wake_up(), Some(Duration::ZERO));
     gate.tick(0);
     assert_eq!(gate.engine.next_wake_up(), Some(Duration::from_secs(6)));
+    gate.tick(3_000);
     let token = bearer(&key().sign(&claims(json!({}))));
     gate.request(1, &[("authorization", &token)]);
-    assert_eq!(gate.engine.next_wake_up(), Some(Duration::from_secs(5)));
+    assert_eq!(gate.engine.next_wake_up(), Some(Duration::from_secs(3)), "an overdue answer");
+    gate.tick(3_000);
+    let next = gate.engine.next_wake_up().unwrap();
+    assert!(next <= Duration::from_millis(500), "the next attempt");
 }

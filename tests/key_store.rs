@@ -213,7 +213,7 @@ fn an_unknown_kid_waits_for_one_lookup_per_cooldown() {
     assert_eq!(bench.unknown("b", arrived), UnknownKid::Refuse);
     bench.store.remember_if_absent("b", at(arrived), at(bench.now));
     bench.wait(100);
-    assert_eq!(bench.unknown("b", bench.now), UnknownKid::Refuse, "remembered");
+    assert_eq!(bench.unknown("b", bench.now), UnknownKid::AbsentLately, "remembered");
     assert_eq!(bench.unknown("c", bench.now), UnknownKid::Wait, "not looked for yet");
     bench.wait(2_000);
     assert_eq!(bench.unknown("b", bench.now), UnknownKid::Wait, "forgotten");

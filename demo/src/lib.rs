@@ -5,6 +5,7 @@
 //! well-known passwords, and its keys live only as long as the process.
 
 pub mod backend;
+pub mod bootstrap;
 pub mod envoy;
 pub mod guard;
 pub mod http;

@@ -16,7 +16,9 @@ impl Config {
         let config = match json::parse(text) {
             Ok(value) => Node::root(&value, &errors).object(Self::read),
             Err(error) => {
-                errors.push("", format!("the configuration is not acceptable: {error}"));
+                let expected = "expected a JSON text, delivered as google.protobuf.StringValue";
+                errors
+                    .push("", format!("the configuration is not acceptable: {error}; {expected}"));
                 None
             }
         };
@@ -37,7 +39,9 @@ impl Config {
         Self {
             providers,
             rules: list(fields, "rules", |node| node.object(Rule::read)),
-            default_requirement: fields.get("default_requirement").and_then(Requirement::read),
+            default_requirement: fields
+                .get_not_null("default_requirement")
+                .and_then(Requirement::read),
             keys_unavailable_status: fields.get("keys_unavailable_status").and_then(|node| {
                 let status = node.unsigned()?;
                 if !matches!(status, 401 | 503) {
@@ -106,9 +110,9 @@ impl RemoteJwks {
                 remote.uri = required_text(fields, "uri");
                 remote.cluster = required_text(fields, "cluster");
                 if let Some(node) = fields.required("timeout") {
-                    remote.timeout = node.duration().unwrap_or(Duration::from_secs(1));
-                    if remote.timeout.is_zero() {
-                        node.error("must be longer than 0s");
+                    remote.timeout = node.duration().unwrap_or(MAX_TIMEOUT);
+                    if remote.timeout < MIN_TIMEOUT || remote.timeout > MAX_TIMEOUT {
+                        node.error("must be from 0.001s to 60s");
                     }
                 }
             });
@@ -132,6 +136,10 @@ impl RemoteJwks {
     }
 }
 
+/// The shortest `timeout`: the host counts in milliseconds, and takes zero for no time-out.
+const MIN_TIMEOUT: Duration = Duration::from_millis(1);
+/// The longest `timeout`: a fetch that hangs longer only keeps the next one from being tried.
+const MAX_TIMEOUT: Duration = Duration::from_secs(60);
 /// The shortest `unknown_kid_cooldown`: it is what protects the issuer from invented `kid`s.
 const MIN_COOLDOWN: Duration = Duration::from_millis(100);
 /// The longest `unknown_kid_cooldown`: shorter than requests wait for keys, so that a `kid` that
@@ -161,7 +169,7 @@ impl Rule {
                 .required("match")
                 .and_then(|node| node.object(PathMatch::read))
                 .flatten(),
-            requires: fields.get("requires").and_then(Requirement::read),
+            requires: fields.get_not_null("requires").and_then(Requirement::read),
         }
     }
 }
@@ -174,9 +182,18 @@ impl PathMatch {
             fields.error("`prefix` or `path` is required");
             return None;
         };
+        let pattern = node.text()?;
+        // Patterns that no path can match would leave open what they are meant to protect.
+        let possible = pattern.starts_with('/') || pattern == "*";
+        if !possible && !(pattern.is_empty() && name == "prefix") {
+            node.error("expected a path, which begins with `/`");
+        }
+        if pattern.contains(['?', '#']) {
+            node.error("paths are compared without their query: expected no `?` and no `#`");
+        }
         let kind = match name {
-            "prefix" => PathMatchKind::Prefix(node.text()?),
-            _ => PathMatchKind::Path(node.text()?),
+            "prefix" => PathMatchKind::Prefix(pattern),
+            _ => PathMatchKind::Path(pattern),
         };
         Some(Self { kind, case_sensitive })
     }
@@ -210,14 +227,18 @@ impl Requirement {
         };
         let path = node.path().to_owned();
         let kind = node.object(|fields| {
-            let kind = fields.one_of(&[
+            let kinds = [
                 "provider_name",
                 "provider_and_audiences",
                 "requires_any",
                 "requires_all",
                 "allow_missing",
                 "allow_missing_or_failed",
-            ]);
+            ];
+            for kind in kinds {
+                fields.get_not_null(kind);
+            }
+            let kind = fields.one_of(&kinds);
             Some(match kind {
                 None => RequirementKind::Nothing,
                 Some(("provider_name", node)) => RequirementKind::Provider {

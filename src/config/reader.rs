@@ -225,6 +225,19 @@ impl<'a> Fields<'a> {
         node
     }
 
+    /// The field, for which `null` is a mistake: where it would mean "nothing is required", it is
+    /// more likely a line of YAML that somebody forgot to finish.
+    pub fn get_not_null(&mut self, name: &str) -> Option<Node<'a>> {
+        for spelling in [name, &lower_camel_case(name)] {
+            if self.members.get(spelling).is_some_and(Value::is_null) {
+                let path = member_path(&self.path, spelling);
+                self.errors.push(&path, "must not be null; write {} or leave the field out");
+                break;
+            }
+        }
+        self.get(name)
+    }
+
     /// The field, whose absence is a mistake.
     pub fn required(&mut self, name: &str) -> Option<Node<'a>> {
         let node = self.get(name);

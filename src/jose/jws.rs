@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::jose::algorithm::Family;
 use crate::jose::base64url;
 use crate::jose::header::{Header, HeaderError};
 use crate::jose::jwk::Jwk;
@@ -106,7 +107,12 @@ pub struct SignedJws<'a> {
 
 /// No key that was tried made this signature.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct NotVerified;
+pub enum NotVerified {
+    /// An Ed25519 signature has 64 octets; natively this is told apart.
+    Length,
+    /// It is not one of theirs.
+    Signature,
+}
 
 impl<'a> SignedJws<'a> {
     /// The token's header.
@@ -120,12 +126,15 @@ impl<'a> SignedJws<'a> {
         keys: impl Iterator<Item = &'k Jwk>,
     ) -> Result<VerifiedPayload<'a>, NotVerified> {
         let algorithm = self.jws.header.algorithm;
+        if algorithm.family == Family::Ed25519 && self.signature.len() != 64 {
+            return Err(NotVerified::Length);
+        }
         for key in keys {
             if key.verify(algorithm, self.jws.signing_input, &self.signature).is_ok() {
                 return Ok(VerifiedPayload { payload: self.jws.payload });
             }
         }
-        Err(NotVerified)
+        Err(NotVerified::Signature)
     }
 }
 

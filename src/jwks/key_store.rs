@@ -227,9 +227,11 @@ impl KeyStore {
 
     /// What becomes of a request that arrived at `arrived` with a `kid` that is not in the set.
     pub fn unknown_kid(&self, kid: &str, arrived: UnixTime, now: UnixTime) -> UnknownKid {
-        let looked_up = self.held.as_ref().is_some_and(|held| held.began >= arrived);
-        if looked_up || self.absent.contains(kid, now) {
+        if self.held.as_ref().is_some_and(|held| held.began >= arrived) {
             return UnknownKid::Refuse;
+        }
+        if self.absent.contains(kid, now) {
+            return UnknownKid::AbsentLately;
         }
         if self.failures == 0 {
             return UnknownKid::Wait;
@@ -245,8 +247,8 @@ impl KeyStore {
         self.wanted = true;
     }
 
-    /// If a fetch that began at `arrived` or later did not bring `kid`, it is refused without
-    /// another look-up until the cooldown is over.
+    /// If a fetch that began at `arrived` or later did not bring `kid`, that is remembered until
+    /// the cooldown is over.
     pub fn remember_if_absent(&mut self, kid: &str, arrived: UnixTime, now: UnixTime) {
         if let Some(held) = &self.held
             && held.began >= arrived

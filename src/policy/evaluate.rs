@@ -3,14 +3,12 @@
 //! When keys are missing it answers [`Verdict::Wait`]; once they are there, the same function
 //! runs again from the start.
 
-use std::time::Duration;
-
-use crate::claims::RegisteredClaims;
 use crate::denial::{Denial, Reason};
 use crate::extract::{self, TokenLocation};
-use crate::jose::jws::{SignedJws, UnverifiedJws, VerifiedPayload};
-use crate::jwks::{KeyState, Keys, UnknownKid};
-use crate::policy::{Otherwise, Policy, Provider, ProviderIndex, Requirement, identity};
+use crate::jwks::Keys;
+use crate::policy::check::{Budget, UncheckedToken};
+use crate::policy::requirement::{Otherwise, Requirement};
+use crate::policy::{Policy, Provider, ProviderIndex};
 use crate::request::{HeaderEdit, HeaderEdits, RequestHead};
 use crate::time::UnixTime;
 
@@ -29,15 +27,23 @@ pub struct Evaluation<'a> {
     pub now: UnixTime,
     /// Whether waiting is still an option.
     pub patience: Patience,
+    /// What may still be spent on this request.
+    pub budget: &'a Budget,
 }
+
+/// Most tokens that are looked at in one request. Honest clients send one, rarely two; each costs
+/// a signature check.
+pub const MAX_TOKENS: usize = 8;
 
 /// Whether a request may wait for keys.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Patience {
-    /// It waited long enough: missing keys count as unavailable.
+    /// It waited long enough, or there is no room: missing keys count as unavailable.
     Exhausted,
     /// It may wait.
     Left,
+    /// Many wait already: a `kid` that was looked for in vain a moment ago is refused.
+    Scarce,
 }
 
 /// The decision.
@@ -74,7 +80,7 @@ pub struct Wanted {
 }
 
 /// What a requirement, or one token, comes to.
-enum Outcome {
+pub(super) enum Outcome {
     Failed(Denial),
     Met(Grant),
     Waiting(Vec<Wanted>),
@@ -82,9 +88,9 @@ enum Outcome {
 
 /// What a met requirement does to the request.
 #[derive(Default)]
-struct Grant {
-    headers: Vec<HeaderEdit>,
-    taken: Vec<TokenLocation>,
+pub(super) struct Grant {
+    pub(super) headers: Vec<HeaderEdit>,
+    pub(super) taken: Vec<TokenLocation>,
 }
 
 impl Grant {
@@ -172,6 +178,9 @@ impl<'a> Evaluation<'a> {
         if tokens.is_empty() {
             return Outcome::Failed(Reason::TokenMissing.into());
         }
+        if tokens.len() > MAX_TOKENS {
+            return Outcome::Failed(Reason::TooManyTokens.into());
+        }
         // All of them must be good: the backend might look at any.
         let mut every = Every::default();
         for (location, token) in tokens {
@@ -194,7 +203,10 @@ impl<'a> Evaluation<'a> {
         let mut waiting = Vec::new();
         for child in children {
             match self.meet(child, taken) {
-                Outcome::Met(grant) => return Outcome::Met(grant),
+                // Once an earlier one waits, a later one cannot win: who the backend sees must
+                // not depend on which keys happen to be there.
+                Outcome::Met(grant) if waiting.is_empty() => return Outcome::Met(grant),
+                Outcome::Met(_) => {}
                 Outcome::Waiting(wanted) => waiting.extend(wanted),
                 Outcome::Failed(denial) => {
                     told = Some(told.map_or(denial, |earlier| earlier.or_later(denial)));
@@ -235,19 +247,23 @@ impl<'a> Evaluation<'a> {
             .collect();
         locations.sort();
         locations.dedup();
+        let tokens = self.tokens(&locations, taken);
+        let mut told = (tokens.len() > MAX_TOKENS).then(|| Reason::TooManyTokens.into());
         let mut every = Every::default();
-        for (location, token) in self.tokens(&locations, taken) {
+        for (location, token) in tokens.into_iter().take(MAX_TOKENS) {
             let outcome = UncheckedToken::parse(&token)
                 .and_then(|token| {
                     let (index, provider) = self.provider_of(&token, location)?;
                     self.check(index, provider, None, location, token)
                 })
                 .unwrap_or_else(Outcome::Failed);
-            if let (Err(denial), Failure::Denies) = (every.take(outcome), failure) {
-                return Outcome::Failed(denial);
-            }
+            // The last failure is told, as natively.
+            told = every.take(outcome).err().or(told);
         }
-        every.finish()
+        match (told, failure) {
+            (Some(denial), Failure::Denies) => Outcome::Failed(denial),
+            _ => every.finish(),
+        }
     }
 
     /// The provider of this `iss` among those that take tokens from `location`, else the first of
@@ -285,49 +301,6 @@ impl<'a> Evaluation<'a> {
             })
             .collect()
     }
-
-    /// One token against one provider: claims first, then keys, then the signature.
-    fn check(
-        self,
-        index: ProviderIndex,
-        provider: &Provider,
-        audiences: Option<&[String]>,
-        location: &TokenLocation,
-        token: UncheckedToken<'_>,
-    ) -> Result<Outcome, Denial> {
-        provider.check_claims(&token.claims, audiences, self.now)?;
-        let keys = self.keys.get(index).ok_or(Reason::ConfigurationInvalid)?;
-        let wait = |kid: Option<&str>| match self.patience {
-            Patience::Left => {
-                Ok(Outcome::Waiting(vec![Wanted { provider: index, kid: kid.map(str::to_owned) }]))
-            }
-            Patience::Exhausted => Err(unavailable(Duration::ZERO)),
-        };
-        let set = match keys.state(self.now) {
-            KeyState::Ready(set) => set,
-            KeyState::Pending => return wait(None),
-            KeyState::Unavailable { retry_after } => return Err(unavailable(retry_after)),
-        };
-        let candidates = set.candidates(token.jws.header());
-        if candidates.is_empty() {
-            let Some(kid) = token.jws.header().kid.as_deref().filter(|kid| !set.names(kid)) else {
-                return Err(Reason::KeyUnknown.into());
-            };
-            return match keys.unknown_kid(kid, self.arrived, self.now) {
-                UnknownKid::Refuse => Err(Reason::KeyUnknown.into()),
-                UnknownKid::Unavailable { retry_after } => Err(unavailable(retry_after)),
-                UnknownKid::Wait => wait(Some(kid)),
-            };
-        }
-        let payload: VerifiedPayload<'_> = token
-            .jws
-            .verify(candidates.into_iter())
-            .map_err(|_| Denial::from(Reason::SignatureInvalid))?;
-        Ok(Outcome::Met(Grant {
-            headers: identity::headers(provider, &payload),
-            taken: if provider.forward { Vec::new() } else { vec![location.clone()] },
-        }))
-    }
 }
 
 /// What a failed token means where tokens are optional.
@@ -345,48 +318,4 @@ fn is_taken(location: &TokenLocation, taken: &[TokenLocation]) -> bool {
         }
         _ => location == other,
     })
-}
-
-fn unavailable(retry_after: Duration) -> Denial {
-    Denial { reason: Reason::KeysUnavailable, retry_after: Some(retry_after) }
-}
-
-/// A token whose form is good, and nothing else known of it.
-struct UncheckedToken<'a> {
-    jws: SignedJws<'a>,
-    claims: RegisteredClaims,
-}
-
-impl<'a> UncheckedToken<'a> {
-    fn parse(token: &'a [u8]) -> Result<Self, Denial> {
-        let jws = UnverifiedJws::parse(token).map_err(Reason::from)?;
-        let claims = RegisteredClaims::read(jws.unverified_claims()).map_err(Reason::ClaimType)?;
-        let jws = jws.decode_signature().map_err(Reason::from)?;
-        Ok(Self { jws, claims })
-    }
-}
-
-impl Provider {
-    /// What can be refused without a key, in native's order. It admits nothing.
-    fn check_claims(
-        &self,
-        claims: &RegisteredClaims,
-        audiences: Option<&[String]>,
-        now: UnixTime,
-    ) -> Result<(), Reason> {
-        if self.issuer.is_some() && self.issuer != claims.iss {
-            return Err(Reason::IssuerUnknown);
-        }
-        if claims.is_not_yet_valid(now, self.clock_skew) {
-            return Err(Reason::NotYetValid);
-        }
-        if claims.is_expired(now, self.clock_skew) {
-            return Err(Reason::Expired);
-        }
-        let audiences = audiences.unwrap_or(&self.audiences);
-        if !audiences.is_empty() && !claims.is_for_any(audiences) {
-            return Err(Reason::AudienceNotAllowed);
-        }
-        Ok(())
-    }
 }

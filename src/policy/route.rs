@@ -34,6 +34,9 @@ impl PathMatcher {
     pub fn matches(&self, path: &[u8]) -> bool {
         let compared = match self.kind {
             Kind::Exact => Some(path),
+            // A request without a path, such as CONNECT, falls under the prefix of all paths.
+            // (Natively it falls under no rule, and passes.)
+            Kind::Prefix if path.is_empty() && self.pattern == b"/" => return true,
             Kind::Prefix => path.get(..self.pattern.len()),
         };
         compared.is_some_and(|compared| match self.case_sensitive {
@@ -68,5 +71,7 @@ mod tests {
         check(prefix(), true, "/API/x", false);
         check(prefix(), false, "/API/x", true);
         check(PathMatchKind::Prefix(String::new()), true, "", true);
+        check(PathMatchKind::Prefix("/".to_owned()), true, "", true);
+        check(PathMatchKind::Path("/".to_owned()), true, "", false);
     }
 }

@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use jwt_gate_demo::backend;
+use jwt_gate_demo::bootstrap::{cluster, listener, wasm_filter};
 use jwt_gate_demo::envoy::{self, Envoy, EnvoyOptions, PINNED};
 use jwt_gate_demo::http::{Request, Response};
 use jwt_gate_demo::issuer::{Issuer, IssuerOptions};
@@ -67,94 +68,9 @@ pub fn config(scheme: &str) -> Value {
     json!({ "providers": { "p": provider(scheme) } })
 }
 
-const FILTERS: &str = "type.googleapis.com/envoy.extensions.filters";
-
 /// The filter with this plugin configuration.
 pub fn filter(configuration: &Value) -> Value {
-    json!({
-        "name": "envoy.filters.http.wasm",
-        "typed_config": {
-            "@type": format!("{FILTERS}.http.wasm.v3.Wasm"),
-            "config": {
-                "name": "jwt-gate",
-                "failure_policy": "FAIL_RELOAD",
-                "vm_config": {
-                    "vm_id": "jwt-gate",
-                    "runtime": "envoy.wasm.runtime.v8",
-                    "code": { "local": { "filename": module() } },
-                },
-                "configuration": {
-                    "@type": "type.googleapis.com/google.protobuf.StringValue",
-                    "value": configuration.to_string(),
-                },
-            },
-        },
-    })
-}
-
-/// A listener on a free port that sends everything through `filter` to the backend.
-pub fn listener(filter: &Value) -> Value {
-    json!({
-        "name": "http",
-        "address": { "socket_address": { "address": "127.0.0.1", "port_value": 0 } },
-        "filter_chains": [{ "filters": [{
-            "name": "envoy.filters.network.http_connection_manager",
-            "typed_config": {
-                "@type": format!("{FILTERS}.network.http_connection_manager.v3.HttpConnectionManager"),
-                "stat_prefix": "ingress",
-                "access_log": [{
-                    "name": "envoy.access_loggers.stdout",
-                    "typed_config": {
-                        "@type": "type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StdoutAccessLog",
-                        "log_format": { "text_format_source": {
-                            "inline_string": "access: %RESPONSE_CODE% %RESPONSE_CODE_DETAILS%\n" } },
-                    },
-                }],
-                "route_config": { "virtual_hosts": [{
-                    "name": "all",
-                    "domains": ["*"],
-                    "routes": [{ "match": { "prefix": "/" }, "route": { "cluster": "backend" } }],
-                }] },
-                "http_filters": [
-                    filter,
-                    {
-                        "name": "envoy.filters.http.router",
-                        "typed_config": { "@type": format!("{FILTERS}.http.router.v3.Router") },
-                    },
-                ],
-            },
-        }] }],
-    })
-}
-
-/// A cluster of one address; with `ca`, over TLS for the name `issuer.test`.
-pub fn cluster(name: &str, host: &str, port: u16, ca: Option<&str>) -> Value {
-    let mut cluster = json!({
-        "name": name,
-        "type": "STRICT_DNS",
-        "dns_lookup_family": "V4_ONLY",
-        "connect_timeout": "1s",
-        "load_assignment": { "cluster_name": name, "endpoints": [{ "lb_endpoints": [{
-            "endpoint": { "address": { "socket_address": {
-                "address": host, "port_value": port } } },
-        }] }] },
-    });
-    if let Some(ca) = ca {
-        cluster["transport_socket"] = json!({
-            "name": "envoy.transport_sockets.tls",
-            "typed_config": {
-                "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
-                "sni": "issuer.test",
-                "common_tls_context": { "validation_context": {
-                    "trusted_ca": { "inline_string": ca },
-                    "match_typed_subject_alt_names": [
-                        { "san_type": "DNS", "matcher": { "exact": "issuer.test" } },
-                    ],
-                } },
-            },
-        });
-    }
-    cluster
+    wasm_filter(module(), configuration)
 }
 
 /// What to start.
@@ -164,17 +80,30 @@ pub struct Plan {
     pub configuration: Value,
     pub issuer_port: u16,
     pub issuer_ca: Option<String>,
+    /// A field of Envoy's `PluginConfig`.
+    pub option: Option<(&'static str, Value)>,
 }
 
 impl Plan {
     pub fn new(configuration: Value, issuer_port: u16) -> Self {
-        Self { version: PINNED, concurrency: 2, configuration, issuer_port, issuer_ca: None }
+        Self {
+            version: PINNED,
+            concurrency: 2,
+            configuration,
+            issuer_port,
+            issuer_ca: None,
+            option: None,
+        }
     }
 
     pub fn start(self) -> Bed {
         let backend = Server::start(any_port(), backend::router(), None).unwrap();
+        let mut filter = filter(&self.configuration);
+        if let Some((field, value)) = self.option {
+            filter["typed_config"]["config"][field] = value;
+        }
         let bootstrap = json!({ "static_resources": {
-            "listeners": [listener(&filter(&self.configuration))],
+            "listeners": [listener("http", &[filter])],
             "clusters": [
                 // A name, so that the cluster has to be resolved while the module starts.
                 cluster("issuer", "localhost", self.issuer_port, self.issuer_ca.as_deref()),

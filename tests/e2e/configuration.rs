@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jwt_gate_demo::backend;
+use jwt_gate_demo::bootstrap::{cluster, listener};
 use jwt_gate_demo::envoy::{self, Envoy, EnvoyOptions, PINNED};
 use jwt_gate_demo::http::Request;
 use jwt_gate_demo::serve::Server;
 use serde_json::{Value, json};
 
-use crate::bed::{any_port, cluster, eventually, filter, listener};
+use crate::bed::{any_port, eventually, filter};
 
 fn good() -> Value {
     json!({ "providers": { "p": { "local_jwks": { "inline_string":
@@ -28,7 +29,7 @@ fn start(listener: &Value) -> Result<Envoy, String> {
 
 #[test]
 fn a_bad_configuration_does_not_start_and_says_why() {
-    let mut listener = listener(&filter(&bad()));
+    let mut listener = listener("http", &[filter(&bad())]);
     let routes = "/filter_chains/0/filters/0/typed_config/route_config/virtual_hosts/0/routes/0";
     *listener.pointer_mut(routes).unwrap() = json!({
         "match": { "prefix": "/" }, "direct_response": { "status": 200 } });
@@ -84,7 +85,7 @@ fn a_bad_update_leaves_the_good_configuration_in_force() {
     let folder = jwt_gate_demo::wasm::workspace()
         .join(format!("target/envoy/listeners-{}", std::process::id()));
     let mut delivered = Delivered::new(&folder);
-    delivered.deliver(&listener(&filter(&good())));
+    delivered.deliver(&listener("http", &[filter(&good())]));
     let bootstrap = json!({
         "node": { "id": "test", "cluster": "test" },
         "dynamic_resources": { "lds_config": { "path_config_source": { "path": delivered.file } } },
@@ -102,7 +103,7 @@ fn a_bad_update_leaves_the_good_configuration_in_force() {
     assert_eq!(status("/"), 401);
 
     let rejected = || envoy.stats().unwrap()["listener_manager.lds.update_rejected"];
-    delivered.deliver(&listener(&filter(&bad())));
+    delivered.deliver(&listener("http", &[filter(&bad())]));
     eventually("the update is refused", || rejected() == 1);
     assert!(envoy.logs().contains("jwt-gate configuration: providers.p.isuer: unknown field"));
     for _ in 0..20 {
@@ -116,7 +117,7 @@ fn a_bad_update_leaves_the_good_configuration_in_force() {
         { "match": { "path": "/open" } },
         { "match": { "prefix": "/" }, "requires": { "provider_name": "p" } },
     ]);
-    delivered.deliver(&listener(&filter(&opened)));
+    delivered.deliver(&listener("http", &[filter(&opened)]));
     eventually("the update is in force", || status("/open") == 200);
     assert_eq!(status("/"), 401);
     drop(envoy);

@@ -2,12 +2,15 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::thread;
+use std::time::Duration;
 
 use jwt_gate_demo::http::Request;
+use jwt_gate_demo::issuer::Fault;
 use jwt_gate_demo::keys::{Alg, SigningKey, base64url, jwks};
 use serde_json::json;
 
-use crate::bed::{Bed, Plan, seen};
+use crate::bed::{Bed, Plan, config, issuer, seen, serve};
 
 fn bed() -> (Bed, SigningKey) {
     let key = SigningKey::generate(Alg::ES256, "k");
@@ -113,7 +116,7 @@ fn old_and_broken_http() {
         "GET / HTTP/1.1\r\nhost: h\r\nauthorization: Bearer a\r\n b.c\r\n\r\n",
     ] {
         let mut stream = TcpStream::connect(bed.address).unwrap();
-        stream.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
         stream.write_all(text.as_bytes()).unwrap();
         let mut answer = [0; 12];
         let read = stream.read_exact(&mut answer);
@@ -123,4 +126,58 @@ fn old_and_broken_http() {
         }
         assert_eq!(bed.get(&good).status, 200, "after {text:?}");
     }
+}
+
+/// Found in review: Envoy runs answers to waiting requests inside one another, and some three
+/// hundred at once exhausted the VM's stack and ended it for good.
+#[test]
+fn a_thousand_waiting_requests_refused_at_once_do_no_harm() {
+    let issuer = issuer(Alg::ES256);
+    let server = serve(&issuer, None);
+    let plan = Plan::new(config("http"), server.addr().port());
+    let bed = Plan { concurrency: 1, ..plan }.start();
+    let good = issuer.mint(json!({}));
+    assert_eq!(bed.get(&good).status, 200);
+    issuer.set_fault(Fault::Hang(Duration::from_millis(1_500)));
+    // Let the cooldown pass, so that the first of them starts the look-up.
+    thread::sleep(Duration::from_millis(2_100));
+    let forged = issuer.mint_with_header(json!({}), json!({"kid": "invented"}));
+    let request = Request::get("/").bearer(&forged);
+    let answers: Vec<u16> = thread::scope(|scope| {
+        let callers: Vec<_> = (0..1_000)
+            .map(|_| scope.spawn(|| request.send(bed.address).map_or(0, |answer| answer.status)))
+            .collect();
+        callers.into_iter().map(|caller| caller.join().unwrap()).collect()
+    });
+    let refused = answers.iter().filter(|status| matches!(status, 401 | 503)).count();
+    assert_eq!(refused, 1_000, "{answers:?}");
+    assert!(answers.iter().filter(|status| **status == 401).count() > 500, "{answers:?}");
+    assert!(bed.counter("waited") > 500);
+    assert_eq!(bed.get(&good).status, 200);
+    assert!(!bed.log().contains("RangeError"));
+}
+
+/// Found in review: where Envoy sends the body through while the headers are held, a `Continue` for
+/// the body sent all of it on.
+#[test]
+fn a_body_does_not_carry_held_headers_along() {
+    let issuer = issuer(Alg::ES256);
+    issuer.set_fault(Fault::Hang(Duration::from_millis(700)));
+    let server = serve(&issuer, None);
+    let mut plan = Plan::new(config("http"), server.addr().port());
+    plan.option = Some(("allow_on_headers_stop_iteration", json!(true)));
+    let bed = plan.start();
+    let post = |token: &str| Request::new("POST", "/").bearer(token).body("hello");
+    let forged = issuer.mint_with_header(json!({}), json!({"kid": "invented"}));
+    let good = issuer.mint(json!({"sub": "alice"}));
+    thread::scope(|scope| {
+        let forged = scope.spawn(|| bed.send(&post(&forged)));
+        let answer = bed.send(&post(&good));
+        assert_eq!((answer.status, seen(&answer, "x-sub")), (200, vec!["alice".to_owned()]));
+        assert_eq!(answer.json().unwrap()["body_bytes"], 5);
+        assert_eq!(forged.join().unwrap().status, 401);
+    });
+    assert_eq!(bed.send(&post("a.b.c")).status, 401);
+    assert_eq!(bed.send(&post(&forged)).status, 401);
+    assert_eq!(bed.send(&post(&good)).status, 200);
 }

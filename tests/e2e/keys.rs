@@ -69,7 +69,8 @@ fn an_issuer_that_is_down_at_start_is_found_when_it_comes_up() {
 
     let server = Server::start(address, issuer.router(), None).unwrap();
     eventually("a good token passes", || bed.get(&token).status == 200);
-    // And goes on passing when the issuer is gone again.
+    // And goes on passing when the issuer is gone again, once both workers have the keys.
+    eventually("all workers have the keys", || bed.counter("jwks_fetch_success") == 3);
     drop(server);
     thread::sleep(Duration::from_millis(200));
     for _ in 0..10 {

@@ -59,7 +59,7 @@ fn good_tokens_pass_and_bad_ones_do_not() {
         assert_eq!(bed.counter("denied"), 9);
         assert_eq!(bed.counter("denied_for.expired"), 1);
         assert_eq!(bed.counter("denied_for.signature_invalid"), 2);
-        let line = "access: 401 jwt_authn_access_denied{Jwt_is_expired}";
+        let line = "access: - 401 jwt_authn_access_denied{Jwt_is_expired}";
         eventually("the access log is written", || bed.log().contains(line));
         let logs = bed.log();
         assert!(logs.contains("denied reason=expired status=401"), "{logs}");

@@ -1,0 +1,143 @@
+//! One token against one provider.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use crate::claims::RegisteredClaims;
+use crate::denial::{Denial, Reason};
+use crate::extract::TokenLocation;
+use crate::jose::jwk::Jwk;
+use crate::jose::jws::{NotVerified, SignedJws, UnverifiedJws, VerifiedPayload};
+use crate::jwks::{KeyState, UnknownKid};
+use crate::policy::evaluate::{Evaluation, Grant, Outcome, Patience, Wanted};
+use crate::policy::{Provider, ProviderIndex, identity};
+use crate::time::UnixTime;
+
+/// Most signatures that are checked for one request, over all its tokens and alternatives: what
+/// bounds the work that anybody can cause with one request.
+pub const MAX_SIGNATURE_CHECKS: usize = 32;
+
+/// How many signatures may still be checked for one request.
+pub struct Budget(Cell<Option<usize>>);
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self(Cell::new(Some(MAX_SIGNATURE_CHECKS)))
+    }
+}
+
+impl Budget {
+    /// Takes one check; false when there was none left.
+    fn spend(&self) -> bool {
+        self.0.set(self.0.get().and_then(|left| left.checked_sub(1)));
+        !self.is_exhausted()
+    }
+
+    fn is_exhausted(&self) -> bool {
+        self.0.get().is_none()
+    }
+}
+
+impl Evaluation<'_> {
+    /// Claims first, then keys, then the signature.
+    pub(super) fn check(
+        self,
+        index: ProviderIndex,
+        provider: &Provider,
+        audiences: Option<&[String]>,
+        location: &TokenLocation,
+        token: UncheckedToken<'_>,
+    ) -> Result<Outcome, Denial> {
+        provider.check_claims(&token.claims, audiences, self.now)?;
+        let keys = self.keys.get(index).ok_or(Reason::ConfigurationInvalid)?;
+        let wait = |kid: Option<&str>| match self.patience {
+            Patience::Left | Patience::Scarce => {
+                Ok(Outcome::Waiting(vec![Wanted { provider: index, kid: kid.map(str::to_owned) }]))
+            }
+            Patience::Exhausted => Err(unavailable(Duration::ZERO)),
+        };
+        let set = match keys.state(self.now) {
+            KeyState::Ready(set) => set,
+            KeyState::Pending => return wait(None),
+            KeyState::Unavailable { retry_after } => return Err(unavailable(retry_after)),
+        };
+        let candidates = set.candidates(token.jws.header());
+        if candidates.is_empty() {
+            let Some(kid) = token.jws.header().kid.as_deref().filter(|kid| !set.names(kid)) else {
+                return Err(Reason::KeyUnknown.into());
+            };
+            return match keys.unknown_kid(kid, self.arrived, self.now) {
+                UnknownKid::Refuse => Err(Reason::KeyUnknown.into()),
+                UnknownKid::AbsentLately if self.patience == Patience::Scarce => {
+                    Err(Reason::KeyUnknown.into())
+                }
+                UnknownKid::AbsentLately => wait(Some(kid)),
+                UnknownKid::Unavailable { retry_after } => Err(unavailable(retry_after)),
+                UnknownKid::Wait => wait(Some(kid)),
+            };
+        }
+        let payload = self.verify(token.jws, candidates)?;
+        Ok(Outcome::Met(Grant {
+            headers: identity::headers(provider, &payload),
+            taken: if provider.forward { Vec::new() } else { vec![location.clone()] },
+        }))
+    }
+
+    /// The signature, under the keys that fit, within what one request may cost.
+    fn verify<'t>(
+        self,
+        jws: SignedJws<'t>,
+        candidates: Vec<&Jwk>,
+    ) -> Result<VerifiedPayload<'t>, Reason> {
+        let affordable = candidates.into_iter().take_while(|_| self.budget.spend());
+        jws.verify(affordable).map_err(|error| match error {
+            NotVerified::Length => Reason::SignatureLength,
+            NotVerified::Signature if self.budget.is_exhausted() => Reason::TooManyTokens,
+            NotVerified::Signature => Reason::SignatureInvalid,
+        })
+    }
+}
+
+fn unavailable(retry_after: Duration) -> Denial {
+    Denial { reason: Reason::KeysUnavailable, retry_after: Some(retry_after) }
+}
+
+/// A token whose form is good, and nothing else known of it.
+pub(super) struct UncheckedToken<'a> {
+    jws: SignedJws<'a>,
+    pub(super) claims: RegisteredClaims,
+}
+
+impl<'a> UncheckedToken<'a> {
+    pub(super) fn parse(token: &'a [u8]) -> Result<Self, Denial> {
+        let jws = UnverifiedJws::parse(token).map_err(Reason::from)?;
+        let claims = RegisteredClaims::read(jws.unverified_claims()).map_err(Reason::ClaimType)?;
+        let jws = jws.decode_signature().map_err(Reason::from)?;
+        Ok(Self { jws, claims })
+    }
+}
+
+impl Provider {
+    /// What can be refused without a key, in native's order. It admits nothing.
+    fn check_claims(
+        &self,
+        claims: &RegisteredClaims,
+        audiences: Option<&[String]>,
+        now: UnixTime,
+    ) -> Result<(), Reason> {
+        if self.issuer.is_some() && self.issuer != claims.iss {
+            return Err(Reason::IssuerUnknown);
+        }
+        if claims.is_not_yet_valid(now, self.clock_skew) {
+            return Err(Reason::NotYetValid);
+        }
+        if claims.is_expired(now, self.clock_skew) {
+            return Err(Reason::Expired);
+        }
+        let audiences = audiences.unwrap_or(&self.audiences);
+        if !audiences.is_empty() && !claims.is_for_any(audiences) {
+            return Err(Reason::AudienceNotAllowed);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,99 @@
+//! The requirement tree, compiled: names became places.
+
+use std::collections::BTreeMap;
+
+use crate::config::reader::Errors;
+use crate::config::{self, RequirementKind};
+use crate::policy::{ProviderIndex, comparable};
+
+/// What a request must bring.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Requirement {
+    All(Vec<Requirement>),
+    AllowMissing,
+    AllowMissingOrFailed,
+    Any { children: Vec<Requirement>, otherwise: Otherwise },
+    Nothing,
+    Provider { index: ProviderIndex, audiences: Option<Vec<String>> },
+}
+
+/// What `requires_any` says when no child is met.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Otherwise {
+    Allow,
+    AllowMissing,
+    Deny,
+}
+
+impl Requirement {
+    /// Any one of this many providers.
+    pub(super) fn any_provider(providers: usize) -> Self {
+        let children =
+            (0..providers).map(|index| Self::Provider { index, audiences: None }).collect();
+        Self::Any { children, otherwise: Otherwise::Deny }
+    }
+
+    /// Compiles `requirement`; a name that does not exist is a mistake.
+    pub(super) fn compile(
+        requirement: &config::Requirement,
+        names: &BTreeMap<String, ProviderIndex>,
+        errors: &Errors,
+    ) -> Self {
+        match &requirement.kind {
+            RequirementKind::Nothing => Self::Nothing,
+            RequirementKind::AllowMissing => Self::AllowMissing,
+            RequirementKind::AllowMissingOrFailed => Self::AllowMissingOrFailed,
+            RequirementKind::All(children) => Self::All(
+                children.iter().map(|child| Self::compile(child, names, errors)).collect(),
+            ),
+            RequirementKind::Any(children) => Self::compile_any(children, names, errors),
+            RequirementKind::Provider { name, audiences } => match names.get(name) {
+                Some(index) => Self::Provider {
+                    index: *index,
+                    audiences: Some(comparable(audiences)).filter(|own| !own.is_empty()),
+                },
+                None => {
+                    if !name.is_empty() {
+                        let known: Vec<_> = names.keys().map(String::as_str).collect();
+                        errors.push(
+                            &requirement.path,
+                            format!(
+                                "no provider is called `{name}`; there is: {}",
+                                known.join(", ")
+                            ),
+                        );
+                    }
+                    Self::Any { children: Vec::new(), otherwise: Otherwise::Deny }
+                }
+            },
+        }
+    }
+
+    /// Natively, the two `allow_…` kinds beside alternatives only say what to do when none of
+    /// those is met.
+    fn compile_any(
+        children: &[config::Requirement],
+        names: &BTreeMap<String, ProviderIndex>,
+        errors: &Errors,
+    ) -> Self {
+        let mut otherwise = Otherwise::Deny;
+        let mut compiled = Vec::new();
+        for child in children {
+            match child.kind {
+                RequirementKind::AllowMissingOrFailed => otherwise = Otherwise::Allow,
+                RequirementKind::AllowMissing if otherwise == Otherwise::Deny => {
+                    otherwise = Otherwise::AllowMissing;
+                }
+                RequirementKind::AllowMissing => {}
+                _ => compiled.push(Self::compile(child, names, errors)),
+            }
+        }
+        match (compiled.is_empty(), otherwise) {
+            // Without alternatives, natively the allowances stand on their own: tokens that are
+            // there are checked.
+            (true, Otherwise::AllowMissing) => Self::AllowMissing,
+            (true, Otherwise::Allow) => Self::AllowMissingOrFailed,
+            _ => Self::Any { children: compiled, otherwise },
+        }
+    }
+}
