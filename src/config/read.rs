@@ -184,8 +184,8 @@ impl PathMatch {
         };
         let pattern = node.text()?;
         // Patterns that no path can match would leave open what they are meant to protect.
-        let possible = pattern.starts_with('/') || pattern == "*";
-        if !possible && !(pattern.is_empty() && name == "prefix") {
+        let anything = pattern.is_empty() && name == "prefix";
+        if !anything && !pattern.starts_with('/') && pattern != "*" {
             node.error("expected a path, which begins with `/`");
         }
         if pattern.contains(['?', '#']) {
