@@ -14,6 +14,8 @@ use crate::time::UnixTime;
 pub struct RegisteredClaims {
     /// Issuer.
     pub iss: Option<String>,
+    /// Subject.
+    pub sub: Option<String>,
     /// Audience: a string counts as a list of one.
     pub aud: Vec<String>,
     /// Expiration, in whole seconds; decimals are dropped.
@@ -51,13 +53,13 @@ impl RegisteredClaims {
     /// Reads them in the native filter's order. A wrong type is not absence.
     pub fn read(claims: &Map<String, Value>) -> Result<Self, ClaimError> {
         let iss = text(claims, "iss", ClaimError::IssType)?;
-        text(claims, "sub", ClaimError::SubType)?;
+        let sub = text(claims, "sub", ClaimError::SubType)?;
         date(claims, "iat", ClaimError::IatType, ClaimError::IatRange)?;
         let nbf = date(claims, "nbf", ClaimError::NbfType, ClaimError::NbfRange)?;
         let exp = date(claims, "exp", ClaimError::ExpType, ClaimError::ExpRange)?;
         text(claims, "jti", ClaimError::JtiType)?;
         let aud = audience(claims)?;
-        Ok(Self { iss: iss.map(str::to_owned), aud, exp, nbf })
+        Ok(Self { iss: iss.map(str::to_owned), sub: sub.map(str::to_owned), aud, exp, nbf })
     }
 
     /// Whether `nbf` lies more than `skew` ahead (RFC 7519 section 4.1.5).

@@ -4,11 +4,16 @@
 //! The comments of the fields are the configuration reference. Nothing here has meaning yet:
 //! [`crate::policy`] makes something of it.
 
+pub mod fields;
+pub mod matching;
 mod read;
 pub mod reader;
+mod requirement;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
+
+use crate::config::matching::{RouteMatch, StringMatch};
 
 /// `JwtAuthentication`.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -20,6 +25,14 @@ pub struct Config {
     pub rules: Vec<Rule>,
     /// Ours: what is required where no rule matches. Not set: nothing, as natively.
     pub default_requirement: Option<Requirement>,
+    /// Requirements by name, for rules with `requirement_name`.
+    pub requirement_map: BTreeMap<String, Requirement>,
+    /// Let CORS preflights through without a token. Default: false.
+    pub bypass_cors_preflight: bool,
+    /// Refuse without a body and without `WWW-Authenticate`. Default: false.
+    pub strip_failure_response: bool,
+    /// A part of the counters' names, to tell several gates apart.
+    pub stat_prefix: String,
     /// Ours: the status when keys cannot be had, 503 (default) or 401 (native).
     pub keys_unavailable_status: Option<u32>,
 }
@@ -32,6 +45,12 @@ pub struct Provider {
     /// The token's `aud` must name one of these; empty: not checked. Compared without `http://`,
     /// `https://` and one trailing slash.
     pub audiences: Vec<String>,
+    /// The token's `sub` must match this; an absent one counts as empty.
+    pub subjects: Option<StringMatch>,
+    /// Refuse tokens without `exp`. Default: false.
+    pub require_expiration: bool,
+    /// Refuse tokens without `exp`, or with more than this left until it.
+    pub max_lifetime: Option<Duration>,
     /// The keys. Required.
     pub jwks: Option<Jwks>,
     /// Whether the token travels on to the backend. Default: false, it is taken out.
@@ -45,6 +64,20 @@ pub struct Provider {
     pub from_cookies: Vec<String>,
     /// A header that receives the payload, base64url as in the token. A client's copy is struck.
     pub forward_payload_header: String,
+    /// Complete the payload in that header with `=` to a multiple of four. Default: false.
+    pub pad_forward_payload_header: bool,
+    /// A key under which the payload is left in the filter state, as JSON: `wasm.jwt_gate.KEY`.
+    /// (Natively it becomes dynamic metadata, which a plugin cannot write.)
+    pub payload_in_metadata: String,
+    /// The same for the JOSE header.
+    pub header_in_metadata: String,
+    /// The same for the reason of a refusal: `{"code": NUMBER, "message": TEXT}`.
+    pub failed_status_in_metadata: String,
+    /// `normalize_payload_in_metadata.space_delimited_claims`: claims whose text is split into a
+    /// list there.
+    pub space_delimited_claims: Vec<String>,
+    /// Have Envoy choose the route again after claims became headers. Default: false.
+    pub clear_route_cache: bool,
     /// Headers that receive claims. Clients' copies are struck.
     pub claim_to_headers: Vec<ClaimToHeader>,
     /// Tolerance for `exp` and `nbf`, in seconds. 0 or not set: 60, as natively.
@@ -58,8 +91,8 @@ pub struct Provider {
 /// Where keys come from: exactly one of the two.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Jwks {
-    /// `local_jwks.inline_string`: a JWK set as text.
-    Local(String),
+    /// `local_jwks`: a JWK set as text, `inline_string` or `inline_bytes`.
+    Local(Vec<u8>),
     /// `remote_jwks`: a JWK set that is fetched.
     Remote(RemoteJwks),
 }
@@ -95,35 +128,17 @@ pub struct FromHeader {
 pub struct ClaimToHeader {
     /// The header's name.
     pub header_name: String,
-    /// The claim; dots lead into objects (`address.country`).
-    pub claim_name: String,
+    /// The claim, as the names that lead to it: `claim_name` split at its dots, or `claim_path`.
+    pub claim: Vec<String>,
 }
 
 /// `RequirementRule`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Rule {
     /// Which requests. Required.
-    pub matches: Option<PathMatch>,
+    pub matches: Option<RouteMatch>,
     /// What they need; not set: nothing.
     pub requires: Option<Requirement>,
-}
-
-/// The part of `RouteMatch` that is implemented so far.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct PathMatch {
-    /// How the path is compared.
-    pub kind: PathMatchKind,
-    /// Whether case matters. Default: true.
-    pub case_sensitive: bool,
-}
-
-/// The path specifier of a `RouteMatch`.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum PathMatchKind {
-    /// `path`: the whole path, without the query.
-    Path(String),
-    /// `prefix`: how the path begins.
-    Prefix(String),
 }
 
 /// `JwtRequirement`, with the place where it stands.
@@ -146,6 +161,8 @@ pub enum RequirementKind {
     AllowMissingOrFailed,
     /// `requires_any`: one of at least two.
     Any(Vec<Requirement>),
+    /// `requirement_name` of a rule: one of `requirement_map`.
+    Named(String),
     /// An empty requirement: nothing.
     Nothing,
     /// `provider_name`, or `provider_and_audiences` with the audiences that replace the

@@ -3,67 +3,14 @@
 //! Statuses and texts are those of the native filter, so that clients and dashboards built on
 //! them keep working. Codes are stable: logs and counters use them.
 
+mod reason;
+
 use std::time::Duration;
 
-use crate::claims::ClaimError;
-use crate::jose::header::HeaderError;
-use crate::jose::jws::JwsError;
-use crate::request::RequestHead;
+use serde_json::json;
 
-/// Why a request is refused.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub enum Reason {
-    /// No token at any location.
-    TokenMissing,
-    /// No provider has this `iss`.
-    IssuerUnknown,
-    /// The token is longer than the gate reads.
-    TokenTooLong,
-    /// Not three parts.
-    TokenMalformed,
-    /// The header is not base64url.
-    HeaderEncoding,
-    /// The header is not JSON.
-    HeaderNotJson,
-    /// `alg` is absent or no string.
-    AlgorithmMissing,
-    /// `alg` is not supported; `none` never is.
-    AlgorithmUnknown,
-    /// `kid` is no string.
-    KidType,
-    /// The header has critical parameters.
-    HeaderCritical,
-    /// The payload is not base64url.
-    PayloadEncoding,
-    /// The payload is not JSON.
-    PayloadNotJson,
-    /// A registered claim has the wrong type.
-    ClaimType(ClaimError),
-    /// The signature is not base64url.
-    SignatureEncoding,
-    /// `nbf` lies ahead.
-    NotYetValid,
-    /// `exp` lies behind.
-    Expired,
-    /// `aud` names none of the audiences.
-    AudienceNotAllowed,
-    /// No key of the set fits `kid` and `alg`.
-    KeyUnknown,
-    /// The signature does not fit.
-    SignatureInvalid,
-    /// An Ed25519 signature that is not 64 octets long.
-    SignatureLength,
-    /// More tokens, or tokens with more possible keys, than one request may cost.
-    TooManyTokens,
-    /// The keys cannot be had: the issuer's fault, not the client's.
-    KeysUnavailable,
-    /// Too many requests wait for keys already.
-    TooManyWaiting,
-    /// The configuration is invalid: nobody gets in.
-    ConfigurationInvalid,
-    /// The host did not do what it should: nobody gets in.
-    HostFailed,
-}
+pub use crate::denial::reason::Reason;
+use crate::request::RequestHead;
 
 /// A refusal: the reason, and when to come back where that is known.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -72,6 +19,8 @@ pub struct Denial {
     pub reason: Reason,
     /// For `Retry-After`, where trying again may help.
     pub retry_after: Option<Duration>,
+    /// The place of the provider that refused, if it was one.
+    pub provider: Option<usize>,
 }
 
 /// The answer to a refused request.
@@ -89,133 +38,24 @@ pub struct Rejection {
     pub body: &'static str,
     /// What `%RESPONSE_CODE_DETAILS%` shows: the native filter's words.
     pub details: String,
+    /// What is left in the filter state: key and text.
+    pub state: Option<(String, String)>,
 }
 
-impl Reason {
-    /// The stable code for logs and counters.
-    pub fn code(self) -> &'static str {
-        self.row().0
-    }
-
-    /// What the client reads.
-    pub fn text(self) -> &'static str {
-        self.row().1
-    }
-
-    fn row(self) -> (&'static str, &'static str) {
-        match self {
-            Self::TokenMissing => ("token_missing", "Jwt is missing"),
-            Self::IssuerUnknown => ("issuer_unknown", "Jwt issuer is not configured"),
-            Self::TokenTooLong => ("token_too_long", "Jwt is too long"),
-            Self::TokenMalformed => (
-                "token_malformed",
-                "Jwt is not in the form of Header.Payload.Signature with two dots and 3 sections",
-            ),
-            Self::HeaderEncoding => {
-                ("header_encoding", "Jwt header is an invalid Base64url encoded")
-            }
-            Self::HeaderNotJson => ("header_not_json", "Jwt header is an invalid JSON"),
-            Self::AlgorithmMissing => {
-                ("algorithm_missing", "Jwt header [alg] field is required and must be a string")
-            }
-            Self::AlgorithmUnknown => ("algorithm_unknown", "Jwt header [alg] is not supported"),
-            Self::KidType => ("kid_type", "Jwt header [kid] field is not a string"),
-            Self::HeaderCritical => {
-                ("header_critical", "Jwt header [crit] names a parameter that is not supported")
-            }
-            Self::PayloadEncoding => {
-                ("payload_encoding", "Jwt payload is an invalid Base64url encoded")
-            }
-            Self::PayloadNotJson => ("payload_not_json", "Jwt payload is an invalid JSON"),
-            Self::ClaimType(claim) => claim_row(claim),
-            Self::SignatureEncoding => {
-                ("signature_encoding", "Jwt signature is an invalid Base64url encoded")
-            }
-            Self::NotYetValid => ("not_yet_valid", "Jwt not yet valid"),
-            Self::Expired => ("expired", "Jwt is expired"),
-            Self::AudienceNotAllowed => {
-                ("audience_not_allowed", "Audiences in Jwt are not allowed")
-            }
-            Self::KeyUnknown => {
-                ("key_unknown", "Jwks doesn't have key to match kid or alg from Jwt")
-            }
-            Self::SignatureInvalid => ("signature_invalid", "Jwt verification fails"),
-            Self::SignatureLength => ("signature_length", "Jwt ED25519 signature is wrong length"),
-            Self::TooManyTokens => ("too_many_tokens", "Found multiple Jwt tokens"),
-            Self::KeysUnavailable => ("keys_unavailable", "Jwks remote fetch is failed"),
-            Self::TooManyWaiting => ("too_many_waiting", "Too many requests wait for the Jwks"),
-            Self::ConfigurationInvalid => {
-                ("configuration_invalid", "The Jwt configuration is invalid")
-            }
-            Self::HostFailed => ("host_failed", "The Jwt could not be checked"),
-        }
-    }
-
-    /// Which of two reasons says more, when a requirement had several ways to be met: another
-    /// provider's "no token" or "not my issuer" says the least, as natively.
-    fn rank(self) -> u8 {
-        match self {
-            Self::TokenMissing => 0,
-            Self::IssuerUnknown => 1,
-            _ => 2,
-        }
-    }
-
-    fn is_our_fault(self) -> bool {
-        matches!(
-            self,
-            Self::KeysUnavailable
-                | Self::TooManyWaiting
-                | Self::ConfigurationInvalid
-                | Self::HostFailed
-        )
-    }
-}
-
-fn claim_row(claim: ClaimError) -> (&'static str, &'static str) {
-    match claim {
-        ClaimError::AudType => {
-            ("aud_type", "Jwt payload [aud] field is not a string or string list")
-        }
-        ClaimError::ExpRange => {
-            ("exp_range", "Jwt payload [exp] field is not a positive 64 bit integer")
-        }
-        ClaimError::ExpType => ("exp_type", "Jwt payload [exp] field is not an integer"),
-        ClaimError::IatRange => {
-            ("iat_range", "Jwt payload [iat] field is not a positive 64 bit integer")
-        }
-        ClaimError::IatType => ("iat_type", "Jwt payload [iat] field is not an integer"),
-        ClaimError::IssType => ("iss_type", "Jwt payload [iss] field is not a string"),
-        ClaimError::JtiType => ("jti_type", "Jwt payload [jti] field is not a string"),
-        ClaimError::NbfRange => {
-            ("nbf_range", "Jwt payload [nbf] field is not a positive 64 bit integer")
-        }
-        ClaimError::NbfType => ("nbf_type", "Jwt payload [nbf] field is not an integer"),
-        ClaimError::SubType => ("sub_type", "Jwt payload [sub] field is not a string"),
-    }
-}
-
-impl From<JwsError> for Reason {
-    fn from(error: JwsError) -> Self {
-        match error {
-            JwsError::Header(HeaderError::AlgorithmMissing) => Self::AlgorithmMissing,
-            JwsError::Header(HeaderError::AlgorithmUnknown) => Self::AlgorithmUnknown,
-            JwsError::Header(HeaderError::Critical) => Self::HeaderCritical,
-            JwsError::Header(HeaderError::KidType) => Self::KidType,
-            JwsError::Header(HeaderError::NotJson) => Self::HeaderNotJson,
-            JwsError::HeaderEncoding => Self::HeaderEncoding,
-            JwsError::NotThreeParts => Self::TokenMalformed,
-            JwsError::PayloadEncoding => Self::PayloadEncoding,
-            JwsError::PayloadNotJson => Self::PayloadNotJson,
-            JwsError::SignatureEncoding => Self::SignatureEncoding,
-            JwsError::TooLong => Self::TokenTooLong,
-        }
-    }
+/// How refusals are told.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Manner {
+    /// The status when keys cannot be had: 401 or 503.
+    pub keys_unavailable_status: u16,
+    /// Whether body and challenge are left out.
+    pub strip: bool,
+    /// The key of the filter state that receives code and text.
+    pub state_key: Option<String>,
 }
 
 impl From<Reason> for Denial {
     fn from(reason: Reason) -> Self {
-        Self { reason, retry_after: None }
+        Self { reason, retry_after: None, provider: None }
     }
 }
 
@@ -225,18 +65,19 @@ impl Denial {
         if later.reason.rank() >= self.reason.rank() { later } else { self }
     }
 
-    /// The answer, with the `keys_unavailable_status` of the configuration.
-    pub fn into_rejection(self, head: &RequestHead, keys_unavailable_status: u16) -> Rejection {
+    /// The answer.
+    pub fn into_rejection(self, head: &RequestHead, manner: Manner) -> Rejection {
         let status = match self.reason {
             Reason::AudienceNotAllowed => 403,
-            Reason::KeysUnavailable => keys_unavailable_status,
+            Reason::KeysUnavailable => manner.keys_unavailable_status,
             reason if reason.is_our_fault() => 503,
             _ => 401,
         };
         let mut headers = Vec::new();
-        if status != 503 {
+        if status != 503 && !manner.strip {
             headers.push(("www-authenticate", challenge(self.reason, head)));
-        } else if let Some(wait) = self.retry_after {
+        }
+        if let Some(wait) = self.retry_after.filter(|_| status == 503) {
             // Whole seconds, rounded up, at least one: zero would invite a storm.
             let seconds = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).max(1);
             headers.push(("retry-after", seconds.to_string()));
@@ -251,9 +92,13 @@ impl Denial {
                 _ => 16,
             },
             headers,
-            body: text,
+            body: if manner.strip { "" } else { text },
             // White space would split the field of an access log.
             details: format!("jwt_authn_access_denied{{{}}}", text.replace(' ', "_")),
+            state: manner.state_key.map(|key| {
+                let code = self.reason.native_code();
+                (key, json!({ "code": code, "message": text }).to_string())
+            }),
         }
     }
 }
@@ -338,7 +183,9 @@ mod tests {
     #[test]
     fn answers() {
         let head = head(&[(":authority", "h"), (":path", "/p")]);
-        let reject = |denial: Denial, status| denial.into_rejection(&head, status);
+        let reject = |denial: Denial, keys_unavailable_status| {
+            denial.into_rejection(&head, Manner { keys_unavailable_status, ..Manner::default() })
+        };
 
         let missing = reject(Reason::TokenMissing.into(), 503);
         assert_eq!((missing.status, missing.grpc_status), (401, 16));
@@ -350,11 +197,19 @@ mod tests {
         assert!(audience.headers[0].1.ends_with("error=\"invalid_token\""));
 
         let wait = Some(Duration::from_millis(1500));
-        let keys = Denial { reason: Reason::KeysUnavailable, retry_after: wait };
+        let keys = Denial { retry_after: wait, ..Reason::KeysUnavailable.into() };
         let unavailable = reject(keys, 503);
         assert_eq!((unavailable.status, unavailable.grpc_status), (503, 14));
         assert_eq!(unavailable.headers, [("retry-after", "2".into())]);
         assert_eq!(reject(keys, 401).headers[0].0, "www-authenticate");
+
+        let state_key = Some("failed".to_owned());
+        let manner = Manner { strip: true, state_key, keys_unavailable_status: 503 };
+        let stripped = Denial::from(Reason::Expired).into_rejection(&head, manner);
+        assert_eq!((stripped.status, stripped.body, stripped.headers), (401, "", vec![]));
+        assert_eq!(stripped.details, "jwt_authn_access_denied{Jwt_is_expired}");
+        let state = r#"{"code":3,"message":"Jwt is expired"}"#;
+        assert_eq!(stripped.state, Some(("failed".to_owned(), state.to_owned())));
     }
 
     #[test]

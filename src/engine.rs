@@ -8,32 +8,26 @@
 
 mod effect;
 mod log_limit;
+mod waiting;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::denial::{Denial, Reason, Rejection};
+use crate::denial::{Denial, Manner, Reason, Rejection};
 pub use crate::engine::effect::{
     Counter, Decision, Effect, FetchId, FetchRequest, LogLevel, StreamId,
 };
 use crate::engine::log_limit::LogLimit;
+pub use crate::engine::waiting::{MAX_KIDS_WAITED_FOR, MAX_WAITING};
+use crate::engine::waiting::{Waiting, WaitingRoom};
 use crate::jwks::Keys;
 use crate::jwks::key_store::{Answered, FetchFailure, KeyStore};
 use crate::policy::check::Budget;
 use crate::policy::evaluate::{Evaluation, Patience, Verdict, Wanted};
 use crate::policy::{KeySource, Policy, ProviderIndex};
-use crate::request::{HeaderEdits, RequestHead};
+use crate::request::{RequestEdits, RequestHead};
 use crate::time::UnixTime;
 
-/// Most requests that wait for keys at once, in one worker. Each holds its request head, at most
-/// 60 KiB by Envoy's default limit, commonly 2 KiB.
-pub const MAX_WAITING: usize = 1024;
-/// While fewer wait, one more may wait for a `kid` that was just looked for in vain: its token may
-/// be good, and its key published this very second.
-const AMPLE_ROOM: usize = MAX_WAITING / 4;
-/// Most different `kid`s of one provider that requests wait for. A rotation brings one or two; a
-/// flood of invented ones must not take the room of others.
-pub const MAX_KIDS_WAITED_FOR: usize = 64;
 /// `Retry-After` for requests that find no room to wait.
 const RETRY_WHEN_CROWDED: Duration = Duration::from_secs(1);
 
@@ -42,23 +36,10 @@ pub struct Engine {
     /// None: the configuration is invalid, and nobody gets in.
     policy: Option<Policy>,
     keys: Vec<Keys>,
-    waiting: BTreeMap<StreamId, Waiting>,
+    waiting: WaitingRoom,
     effects: VecDeque<Effect>,
     log_limit: LogLimit,
     now: UnixTime,
-}
-
-struct Waiting {
-    head: RequestHead,
-    arrived: UnixTime,
-    deadline: UnixTime,
-    wanted: Vec<Wanted>,
-}
-
-impl Waiting {
-    fn is_for(&self, provider: ProviderIndex) -> bool {
-        self.wanted.iter().any(|wanted| wanted.provider == provider)
-    }
 }
 
 impl Engine {
@@ -80,7 +61,7 @@ impl Engine {
         Self {
             policy: None,
             keys: Vec::new(),
-            waiting: BTreeMap::new(),
+            waiting: WaitingRoom::default(),
             effects: VecDeque::new(),
             log_limit: LogLimit::default(),
             now: UnixTime::default(),
@@ -95,14 +76,14 @@ impl Engine {
         now: UnixTime,
     ) -> Decision {
         self.advance(now);
-        let patience = match self.waiting.len() < AMPLE_ROOM {
+        let patience = match self.waiting.is_ample() {
             true => Patience::Left,
             false => Patience::Scarce,
         };
         match self.decide(&head, now, patience) {
             Decided::Allowed(edits) => Decision::Forward(edits),
             Decided::Denied(rejection) => Decision::Reject(rejection),
-            Decided::MustWait(wanted) if !self.has_room_for(&wanted) => {
+            Decided::MustWait(wanted) if !self.waiting.has_room_for(&wanted) => {
                 // Its keys are looked for all the same, so that the next attempt may pass.
                 self.want(&wanted);
                 self.start_fetches();
@@ -153,7 +134,7 @@ impl Engine {
 
     /// A request is over, whatever it was waiting for.
     pub fn handle_gone(&mut self, stream: StreamId) {
-        self.waiting.remove(&stream);
+        self.waiting.remove(stream);
     }
 
     /// The next thing to do; none when all is done.
@@ -169,8 +150,18 @@ impl Engine {
     /// How long until the engine wants [`Engine::handle_tick`]; none when never.
     pub fn next_wake_up(&self) -> Option<Duration> {
         let stores = self.keys.iter().filter_map(Keys::remote).map(KeyStore::next_wake_up);
-        let deadlines = self.waiting.values().map(|waiting| waiting.deadline);
-        stores.chain(deadlines).min().map(|due| due.since(self.now))
+        stores.chain(self.waiting.next_deadline()).min().map(|due| due.since(self.now))
+    }
+
+    /// Whether requests must come with the name of their route.
+    pub fn needs_route_name(&self) -> bool {
+        self.policy.as_ref().is_some_and(|policy| policy.needs_route_name)
+    }
+
+    /// What stands before the counters' own names.
+    pub fn counter_prefix(&self) -> String {
+        let own = self.policy.as_ref().map_or("", |policy| &policy.stat_prefix);
+        format!("jwt_gate.{own}")
     }
 
     /// How many requests wait.
@@ -191,10 +182,7 @@ impl Engine {
             for store in self.keys.iter_mut().filter_map(Keys::remote_mut) {
                 store.shift_back(back);
             }
-            for waiting in self.waiting.values_mut() {
-                waiting.arrived = waiting.arrived.before(back);
-                waiting.deadline = waiting.deadline.before(back);
-            }
+            self.waiting.shift_back(back);
         }
         self.now = now;
         let expired = |(index, keys): (ProviderIndex, &mut Keys)| {
@@ -231,14 +219,8 @@ impl Engine {
 
     /// Decides again about the requests that `concerned` picks.
     fn reconsider(&mut self, concerned: impl Fn(&Waiting) -> bool) {
-        let streams: Vec<_> = self
-            .waiting
-            .iter()
-            .filter(|(_, waiting)| concerned(waiting))
-            .map(|(stream, _)| *stream)
-            .collect();
-        for stream in streams {
-            let Some(mut waiting) = self.waiting.remove(&stream) else { continue };
+        for stream in self.waiting.select(concerned) {
+            let Some(mut waiting) = self.waiting.remove(stream) else { continue };
             self.remember_absent(&waiting);
             let patience = match self.now >= waiting.deadline {
                 true => Patience::Exhausted,
@@ -267,23 +249,10 @@ impl Engine {
             }
             Verdict::Deny(_) | Verdict::Wait(_) => {
                 let retry_after = Some(RETRY_WHEN_CROWDED);
-                let denial = Denial { reason: Reason::TooManyWaiting, retry_after };
+                let denial = Denial { retry_after, ..Reason::TooManyWaiting.into() };
                 Decision::Reject(self.reject(denial, head))
             }
         }
-    }
-
-    fn has_room_for(&self, wanted: &[Wanted]) -> bool {
-        let few_kids = |wanted: &Wanted| {
-            let Some(kid) = &wanted.kid else { return true };
-            let others = self.waiting.values().flat_map(|waiting| &waiting.wanted);
-            let kids: BTreeSet<_> = others
-                .filter(|other| other.provider == wanted.provider)
-                .filter_map(|other| other.kid.as_ref())
-                .collect();
-            kids.len() < MAX_KIDS_WAITED_FOR || kids.contains(kid)
-        };
-        self.waiting.len() < MAX_WAITING && wanted.iter().all(few_kids)
     }
 
     fn want(&mut self, wanted: &[Wanted]) {
@@ -328,8 +297,11 @@ impl Engine {
     }
 
     fn reject(&mut self, denial: Denial, head: &RequestHead) -> Rejection {
-        let status = self.policy.as_ref().map_or(503, |policy| policy.keys_unavailable_status);
-        let rejection = denial.into_rejection(head, status);
+        let manner = match &self.policy {
+            Some(policy) => policy.manner(denial.provider),
+            None => Manner { keys_unavailable_status: 503, ..Manner::default() },
+        };
+        let rejection = denial.into_rejection(head, manner);
         let reason = rejection.reason;
         self.count(Counter::Denied);
         self.count(Counter::DeniedFor(reason));
@@ -390,7 +362,7 @@ impl Engine {
 }
 
 enum Decided {
-    Allowed(HeaderEdits),
+    Allowed(RequestEdits),
     Denied(Rejection),
     MustWait(Vec<Wanted>),
 }

@@ -3,7 +3,7 @@
 //! Every instance at a location is a candidate, also the second parameter of a name and the
 //! second cookie: whatever could reach the backend as a token must have been verified.
 
-use crate::request::{HeaderEdit, RequestHead};
+use crate::request::{RequestEdit, RequestHead};
 
 /// A place in a request that may hold a token.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -68,24 +68,24 @@ impl TokenLocation {
 pub fn removal<'a>(
     locations: impl Iterator<Item = &'a TokenLocation>,
     head: &RequestHead,
-) -> Vec<HeaderEdit> {
+) -> Vec<RequestEdit> {
     let mut edits = Vec::new();
     let mut param_names = Vec::new();
     let mut cookie_names = Vec::new();
     for location in locations {
         match location {
             TokenLocation::Header { name, .. } => {
-                edits.push(HeaderEdit::Remove(name.clone().into_bytes()));
+                edits.push(RequestEdit::Remove(name.clone().into_bytes()));
             }
             TokenLocation::Param { name } => param_names.push(name.as_bytes()),
             TokenLocation::Cookie { name } => cookie_names.push(name.as_bytes()),
         }
     }
     if !param_names.is_empty() {
-        edits.push(HeaderEdit::Replace(":path".to_owned(), without_params(head, &param_names)));
+        edits.push(RequestEdit::Replace(":path".to_owned(), without_params(head, &param_names)));
     }
     if !cookie_names.is_empty() {
-        edits.push(HeaderEdit::Remove(b"cookie".to_vec()));
+        edits.push(RequestEdit::Remove(b"cookie".to_vec()));
         for value in head.values("cookie") {
             let kept: Vec<&[u8]> = cookie_pairs(value)
                 .filter(|pair| {
@@ -93,7 +93,7 @@ pub fn removal<'a>(
                 })
                 .collect();
             if !kept.is_empty() {
-                edits.push(HeaderEdit::Add("cookie".to_owned(), kept.join(&b"; "[..])));
+                edits.push(RequestEdit::Add("cookie".to_owned(), kept.join(&b"; "[..])));
             }
         }
     }
@@ -119,7 +119,8 @@ fn without_params(head: &RequestHead, names: &[&[u8]]) -> Vec<u8> {
     path
 }
 
-fn params(query: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+/// The parameters of a query, undecoded.
+pub fn params(query: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     query.split(|octet| *octet == b'&').map(split_param)
 }
 
@@ -128,7 +129,7 @@ fn split_param(pair: &[u8]) -> (&[u8], &[u8]) {
 }
 
 /// Cookies of one header value (RFC 6265 section 4.2.1), quotes taken off.
-fn cookies(value: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+pub fn cookies(value: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     cookie_pairs(value).filter_map(split_cookie)
 }
 
@@ -273,14 +274,14 @@ mod tests {
     fn check_removal(
         locations: &[TokenLocation],
         headers: &[(&str, &str)],
-        expected: &[HeaderEdit],
+        expected: &[RequestEdit],
     ) {
         assert_eq!(removal(locations.iter(), &head(headers)), expected);
     }
 
     #[test]
     fn removal_touches_nothing_else() {
-        let path = |path: &str| HeaderEdit::Replace(":path".to_owned(), path.as_bytes().to_vec());
+        let path = |path: &str| RequestEdit::Replace(":path".to_owned(), path.as_bytes().to_vec());
         let at = |path| [(":path", path)];
         check_removal(&[param("t")], &at("/x?a=%26b%3D&t=tok&c=+"), &[path("/x?a=%26b%3D&c=+")]);
         check_removal(&[param("t")], &at("/x?t=tok"), &[path("/x")]);
@@ -289,10 +290,10 @@ mod tests {
             &[cookie("t")],
             &[("cookie", "a=1; t=x;b=\"2\""), ("cookie", "t=y")],
             &[
-                HeaderEdit::Remove(b"cookie".to_vec()),
-                HeaderEdit::Add("cookie".to_owned(), b"a=1; b=\"2\"".to_vec()),
+                RequestEdit::Remove(b"cookie".to_vec()),
+                RequestEdit::Add("cookie".to_owned(), b"a=1; b=\"2\"".to_vec()),
             ],
         );
-        check_removal(&[header("x", "Bearer ")], &[], &[HeaderEdit::Remove(b"x".to_vec())]);
+        check_removal(&[header("x", "Bearer ")], &[], &[RequestEdit::Remove(b"x".to_vec())]);
     }
 }

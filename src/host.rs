@@ -18,13 +18,13 @@ use proxy_wasm::hostcalls::dispatch_http_call;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, BufferType, ContextType, LogLevel, MapType};
 
-use crate::denial::{Denial, Reason, Rejection};
+use crate::denial::{Denial, Manner, Reason, Rejection};
 use crate::engine::{self, Counter, Decision, Effect, Engine, FetchId, FetchRequest, StreamId};
 use crate::host::abi::HostError;
 use crate::jwks::key_set::MAX_SET_OCTETS;
 use crate::jwks::key_store::FetchFailure;
 use crate::policy::Policy;
-use crate::request::{HeaderEdit, RequestHead};
+use crate::request::{RequestEdit, RequestHead};
 
 proxy_wasm::main! {{
     // Also installs the hook that writes a panic, should one ever happen, to the proxy's log.
@@ -108,7 +108,7 @@ impl Gate {
         self.set_tick();
     }
 
-    fn resume(&self, stream: u32, edits: &[HeaderEdit]) -> Result<(), HostError> {
+    fn resume(&self, stream: u32, edits: &[RequestEdit]) -> Result<(), HostError> {
         apply(edits)?;
         self.held.borrow_mut().remove(&stream);
         abi::continue_request()
@@ -140,7 +140,8 @@ impl Gate {
     fn count(&self, counter: Counter) {
         let known = self.counters.borrow().get(&counter).copied();
         let id = known.or_else(|| {
-            let id = abi::define_counter(&counter.name()).ok()?;
+            let prefix = self.engine.borrow().counter_prefix();
+            let id = abi::define_counter(&(prefix + &counter.name())).ok()?;
             self.counters.borrow_mut().insert(counter, id);
             Some(id)
         });
@@ -248,6 +249,16 @@ enum Passage {
 }
 
 impl Stream {
+    /// What a request head holds beside its headers, if the policy wants it.
+    fn complete(&self, head: RequestHead) -> RequestHead {
+        if !self.gate.engine.borrow().needs_route_name() {
+            return head;
+        }
+        // A request without a route has no name; the rule that asks for one does not match it.
+        let name = abi::property(&["xds", "route_name"]).unwrap_or_default();
+        head.with_route_name(name)
+    }
+
     /// The answer to a callback after the headers. With `allow_on_headers_stop_iteration`, Envoy
     /// sends the body through while the headers are held, and one `Continue` would send all of it
     /// on.
@@ -274,7 +285,7 @@ impl Context for Stream {
 impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _headers: usize, _end_of_stream: bool) -> Action {
         let facts = abi::headers(MapType::HttpRequestHeaders)
-            .and_then(|headers| Ok((RequestHead::new(headers), abi::now()?)));
+            .and_then(|headers| Ok((self.complete(RequestHead::new(headers)), abi::now()?)));
         let decision = match facts {
             Ok((head, now)) => {
                 self.gate.engine.borrow_mut().handle_request(StreamId(self.id), head, now)
@@ -314,6 +325,11 @@ impl HttpContext for Stream {
 /// Answers the request of the effective context; if even that fails, it stays paused and Envoy's
 /// time-outs end it.
 fn reject(rejection: &Rejection) {
+    if let Some((key, text)) = &rejection.state
+        && let Err(error) = set_state(key, text.as_bytes())
+    {
+        abi::log(LogLevel::Error, &format!("jwt-gate: the state could not be set: {error:?}"));
+    }
     let headers: Vec<_> =
         rejection.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let sent = abi::send_response(
@@ -330,15 +346,22 @@ fn reject(rejection: &Rejection) {
 
 fn host_failed(error: HostError) -> Rejection {
     abi::log(LogLevel::Error, &format!("jwt-gate: a host call failed: {error:?}"));
-    Denial::from(Reason::HostFailed).into_rejection(&RequestHead::default(), 503)
+    Denial::from(Reason::HostFailed).into_rejection(&RequestHead::default(), Manner::default())
 }
 
-fn apply(edits: &[HeaderEdit]) -> Result<(), HostError> {
+fn apply(edits: &[RequestEdit]) -> Result<(), HostError> {
     edits.iter().try_for_each(|edit| match edit {
-        HeaderEdit::Add(name, value) => abi::add_header(name, value),
-        HeaderEdit::Remove(name) => abi::remove_header(name),
-        HeaderEdit::Replace(name, value) => abi::replace_header(name, value),
+        RequestEdit::Add(name, value) => abi::add_header(name, value),
+        RequestEdit::Remove(name) => abi::remove_header(name),
+        RequestEdit::Replace(name, value) => abi::replace_header(name, value),
+        RequestEdit::ClearRouteCache => abi::clear_route_cache(),
+        RequestEdit::State(key, text) => set_state(key, text),
     })
+}
+
+/// Leaves a text in the filter state, as `wasm.jwt_gate.KEY`.
+fn set_state(key: &str, text: &[u8]) -> Result<(), HostError> {
+    abi::set_property(&format!("jwt_gate.{key}"), text)
 }
 
 fn read_answer(headers: usize) -> Result<Vec<u8>, FetchFailure> {

@@ -6,40 +6,21 @@
 pub mod check;
 pub mod evaluate;
 pub mod identity;
+pub mod provider;
 mod requirement;
 pub mod route;
+pub mod text;
 
 use std::collections::BTreeMap;
-use std::rc::Rc;
-use std::time::Duration;
 
-use http::Uri;
-
-use crate::claims::comparable_audience;
-use crate::config::reader::{ConfigError, Errors, member_path};
-use crate::config::{self, Config};
-use crate::extract::TokenLocation;
-use crate::jose::jwk::KeyStrength;
-use crate::jwks::key_set::KeySet;
-use crate::jwks::key_store::FetchSettings;
-use crate::policy::identity::{ClaimHeader, IdentityHeaders};
-use crate::policy::requirement::Requirement;
-use crate::policy::route::PathMatcher;
-
-/// What native calls the default clock skew.
-const DEFAULT_CLOCK_SKEW: Duration = Duration::from_secs(60);
-/// Native's default `cache_duration`.
-const DEFAULT_CACHE_DURATION: Duration = Duration::from_secs(600);
-/// Default `stale_if_error`: long enough for an outage to be noticed and mended, short enough
-/// that a withdrawn key does not live on for a day because the issuer is unreachable.
-const DEFAULT_STALE_IF_ERROR: Duration = Duration::from_secs(3600);
-/// Default `unknown_kid_cooldown`: a client that was handed a token of a new key waits no longer.
-const DEFAULT_UNKNOWN_KID_COOLDOWN: Duration = Duration::from_secs(2);
-/// The least time a request waits for keys. It waits longer where the cooldown and one fetch may
-/// take longer together, since only then is its key looked for before it is given up.
-const MIN_KEY_WAIT: Duration = Duration::from_secs(5);
-/// The longest time a request waits for keys: clients have time-outs of their own.
-const MAX_KEY_WAIT: Duration = Duration::from_secs(30);
+use crate::config::Config;
+use crate::config::reader::{ConfigError, Errors};
+use crate::denial::Manner;
+use crate::policy::identity::IdentityHeaders;
+pub use crate::policy::provider::{KeySource, Provider, RemoteKeys};
+use crate::policy::requirement::{Names, Requirement};
+use crate::policy::route::RouteMatcher;
+use crate::request::RequestHead;
 
 /// The place of a provider in [`Policy::providers`].
 pub type ProviderIndex = usize;
@@ -49,67 +30,21 @@ pub type ProviderIndex = usize;
 pub struct Policy {
     /// All providers, in the order of their names.
     pub providers: Vec<Provider>,
-    /// The status of an answer when keys cannot be had.
-    pub keys_unavailable_status: u16,
+    keys_unavailable_status: u16,
+    /// Whether the host must tell the name of the route.
+    pub needs_route_name: bool,
+    /// A part of the counters' names, with a dot behind it if there is one.
+    pub stat_prefix: String,
+    strip_failure_response: bool,
+    bypass_cors_preflight: bool,
     rules: Vec<Rule>,
     fallback: Requirement,
     identity_headers: IdentityHeaders,
 }
 
-/// One issuer.
-#[derive(Debug)]
-pub struct Provider {
-    /// Its name in the configuration, for logs.
-    pub name: String,
-    /// Where its keys come from.
-    pub keys: KeySource,
-    /// How long a request waits for them.
-    pub key_wait: Duration,
-    issuer: Option<String>,
-    audiences: Vec<String>,
-    locations: Vec<TokenLocation>,
-    forward: bool,
-    payload_header: Option<String>,
-    claim_headers: Vec<ClaimHeader>,
-    clock_skew: Duration,
-}
-
-/// Where keys come from.
-pub enum KeySource {
-    /// The configuration itself.
-    Local(Rc<KeySet>),
-    /// The issuer.
-    Remote(RemoteKeys),
-}
-
-impl std::fmt::Debug for KeySource {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            // The set may hold secrets.
-            Self::Local(_) => f.write_str("Local"),
-            Self::Remote(remote) => remote.fmt(f),
-        }
-    }
-}
-
-/// How to ask an issuer for its keys.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct RemoteKeys {
-    /// The Envoy cluster.
-    pub cluster: String,
-    /// `http` or `https`.
-    pub scheme: String,
-    /// The host and port to ask for.
-    pub authority: String,
-    /// The path and query.
-    pub path: String,
-    /// Times.
-    pub settings: FetchSettings,
-}
-
 #[derive(Debug)]
 struct Rule {
-    matcher: PathMatcher,
+    matcher: RouteMatcher,
     requirement: Requirement,
 }
 
@@ -126,15 +61,21 @@ impl Policy {
 
     fn compile(config: Config) -> (Self, Vec<ConfigError>) {
         let errors = Errors::default();
-        let names: BTreeMap<String, ProviderIndex> =
+        let providers: BTreeMap<String, ProviderIndex> =
             config.providers.keys().cloned().zip(0..).collect();
+        let count = providers.len();
+        let names = Names { providers, requirements: config.requirement_map };
+        for requirement in names.requirements.values() {
+            // For its mistakes, should no rule use it.
+            Requirement::compile(requirement, &names, &errors);
+        }
         let fallback = match &config.default_requirement {
             Some(requirement) => Requirement::compile(requirement, &names, &errors),
             // Providers without rules protect everything: the empty list is the commonest mistake.
-            None if config.rules.is_empty() => Requirement::any_provider(names.len()),
+            None if config.rules.is_empty() => Requirement::any_provider(count),
             None => Requirement::Nothing,
         };
-        let rules = config
+        let rules: Vec<Rule> = config
             .rules
             .iter()
             .filter_map(|rule| {
@@ -142,7 +83,7 @@ impl Policy {
                     Some(requirement) => Requirement::compile(requirement, &names, &errors),
                     None => Requirement::Nothing,
                 };
-                Some(Rule { matcher: PathMatcher::new(rule.matches.as_ref()?), requirement })
+                Some(Rule { matcher: RouteMatcher::new(rule.matches.as_ref()?), requirement })
             })
             .collect();
         let providers: Vec<_> = config
@@ -151,6 +92,13 @@ impl Policy {
             .filter_map(|(name, provider)| Provider::compile(name, provider, &errors))
             .collect();
         let policy = Self {
+            needs_route_name: rules.iter().any(|rule| rule.matcher.needs_route_name()),
+            stat_prefix: match config.stat_prefix {
+                prefix if prefix.is_empty() => prefix,
+                prefix => prefix + ".",
+            },
+            strip_failure_response: config.strip_failure_response,
+            bypass_cors_preflight: config.bypass_cors_preflight,
             identity_headers: IdentityHeaders::of(&providers),
             keys_unavailable_status: match config.keys_unavailable_status {
                 Some(401) => 401,
@@ -179,147 +127,36 @@ impl Policy {
             true => "open (`default_requirement` changes that)",
             false => "protected",
         };
+        let preflights = if self.bypass_cors_preflight { "open" } else { "as other requests" };
         let (providers, count) = (self.providers.len(), self.rules.len());
         format!(
             "{providers} providers, {count} rules; rules that require nothing: {rules}; \
-             what no rule matches: {rest}"
+             what no rule matches: {rest}; CORS preflights: {preflights}"
         )
     }
 
-    /// What the first rule that matches `path` asks for.
-    fn requirement(&self, path: &[u8]) -> &Requirement {
+    /// How a refusal by `provider` is told; natively, the only provider speaks for all.
+    pub fn manner(&self, provider: Option<ProviderIndex>) -> Manner {
+        let provider = match (provider, self.providers.as_slice()) {
+            (Some(index), providers) => providers.get(index),
+            (None, [only]) => Some(only),
+            (None, _) => None,
+        };
+        Manner {
+            keys_unavailable_status: self.keys_unavailable_status,
+            strip: self.strip_failure_response,
+            state_key: provider.and_then(|provider| provider.failed_status_state.clone()),
+        }
+    }
+
+    /// What the first rule that matches asks for.
+    fn requirement(&self, head: &RequestHead) -> &Requirement {
+        if self.bypass_cors_preflight && head.is_cors_preflight() {
+            return &Requirement::Nothing;
+        }
         self.rules
             .iter()
-            .find(|rule| rule.matcher.matches(path))
+            .find(|rule| rule.matcher.matches(head))
             .map_or(&self.fallback, |rule| &rule.requirement)
-    }
-}
-
-impl Provider {
-    fn compile(name: String, provider: config::Provider, errors: &Errors) -> Option<Self> {
-        let path = member_path("providers", &name);
-        let strength = match provider.allow_weak_keys {
-            true => KeyStrength::WeakAllowed,
-            false => KeyStrength::Required,
-        };
-        let keys = KeySource::compile(provider.jwks?, &path, strength, errors)?;
-        let key_wait = match &keys {
-            KeySource::Local(_) => Duration::ZERO,
-            KeySource::Remote(remote) => {
-                let look_up = remote.settings.cooldown.saturating_add(remote.settings.timeout);
-                look_up.clamp(MIN_KEY_WAIT, MAX_KEY_WAIT)
-            }
-        };
-        Some(Self {
-            name,
-            keys,
-            key_wait,
-            issuer: Some(provider.issuer).filter(|issuer| !issuer.is_empty()),
-            audiences: comparable(&provider.audiences),
-            locations: locations(
-                provider.from_headers,
-                provider.from_params,
-                provider.from_cookies,
-            ),
-            forward: provider.forward,
-            payload_header: Some(provider.forward_payload_header).filter(|name| !name.is_empty()),
-            claim_headers: provider.claim_to_headers.into_iter().map(ClaimHeader::new).collect(),
-            clock_skew: match (provider.clock_skew, provider.clock_skew_seconds) {
-                (Some(skew), 0) => skew,
-                (None, 0) => DEFAULT_CLOCK_SKEW,
-                (None, seconds) => Duration::from_secs(seconds.into()),
-                (Some(_), _) => {
-                    errors.push(&path, "only one of `clock_skew`, `clock_skew_seconds` may be set");
-                    DEFAULT_CLOCK_SKEW
-                }
-            },
-        })
-    }
-}
-
-/// Native's order: headers, parameters, cookies, each sorted.
-fn locations(
-    headers: Vec<config::FromHeader>,
-    params: Vec<String>,
-    cookies: Vec<String>,
-) -> Vec<TokenLocation> {
-    let headers = headers
-        .into_iter()
-        .map(|header| TokenLocation::Header { name: header.name, prefix: header.value_prefix });
-    let params = params.into_iter().map(|name| TokenLocation::Param { name });
-    let cookies = cookies.into_iter().map(|name| TokenLocation::Cookie { name });
-    let mut locations: Vec<_> = headers.chain(params).chain(cookies).collect();
-    if locations.is_empty() {
-        locations = TokenLocation::defaults();
-    }
-    locations.sort();
-    locations.dedup();
-    locations
-}
-
-fn comparable(audiences: &[String]) -> Vec<String> {
-    audiences.iter().map(|audience| comparable_audience(audience).to_owned()).collect()
-}
-
-impl KeySource {
-    fn compile(
-        jwks: config::Jwks,
-        provider: &str,
-        strength: KeyStrength,
-        errors: &Errors,
-    ) -> Option<Self> {
-        match jwks {
-            config::Jwks::Local(text) => match KeySet::parse(text.as_bytes(), strength) {
-                Ok(set) => Some(Self::Local(Rc::new(set))),
-                Err(error) => {
-                    let path = format!("{provider}.local_jwks.inline_string");
-                    errors.push(&path, format!("the key set {error}"));
-                    None
-                }
-            },
-            config::Jwks::Remote(remote) => {
-                RemoteKeys::compile(remote, provider, strength, errors).map(Self::Remote)
-            }
-        }
-    }
-}
-
-impl RemoteKeys {
-    fn compile(
-        remote: config::RemoteJwks,
-        provider: &str,
-        strength: KeyStrength,
-        errors: &Errors,
-    ) -> Option<Self> {
-        if remote.uri.is_empty() {
-            // Said already: it is required.
-            return None;
-        }
-        let uri = remote.uri.parse::<Uri>().ok();
-        let parts = uri.as_ref().and_then(|uri| {
-            let scheme = uri.scheme_str().filter(|scheme| matches!(*scheme, "http" | "https"))?;
-            // A user name in the address would end up in `:authority`, and in logs.
-            let authority = uri.authority()?.as_str();
-            let host = Some(authority).filter(|host| !host.is_empty() && !host.contains('@'))?;
-            Some((scheme, host, uri.path_and_query()?.as_str()))
-        });
-        let Some((scheme, authority, path)) = parts else {
-            let path = format!("{provider}.remote_jwks.http_uri.uri");
-            errors.push(&path, "expected an address such as https://issuer.example/jwks.json");
-            return None;
-        };
-        Some(Self {
-            cluster: remote.cluster,
-            scheme: scheme.to_owned(),
-            authority: authority.to_owned(),
-            path: if path.is_empty() { "/".to_owned() } else { path.to_owned() },
-            settings: FetchSettings {
-                fresh_for: remote.cache_duration.unwrap_or(DEFAULT_CACHE_DURATION),
-                stale_for: remote.stale_if_error.unwrap_or(DEFAULT_STALE_IF_ERROR),
-                timeout: remote.timeout,
-                cooldown: remote.unknown_kid_cooldown.unwrap_or(DEFAULT_UNKNOWN_KID_COOLDOWN),
-                strength,
-            },
-        })
     }
 }

@@ -1,4 +1,4 @@
-//! The head of a request, and what to change in it: plain values.
+//! The head of a request, and what to change in the request: plain values.
 //!
 //! Header names are in lower case, as Envoy holds them; values are octets, since HTTP does not
 //! promise more.
@@ -7,12 +7,39 @@
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct RequestHead {
     headers: Vec<(Vec<u8>, Vec<u8>)>,
+    route_name: Vec<u8>,
 }
 
 impl RequestHead {
     /// A head of these headers, pseudo-headers included, in their order.
     pub fn new(headers: Vec<(Vec<u8>, Vec<u8>)>) -> Self {
-        Self { headers }
+        Self { headers, route_name: Vec::new() }
+    }
+
+    /// The same head, with the name of the route that the proxy chose.
+    pub fn with_route_name(self, route_name: Vec<u8>) -> Self {
+        Self { route_name, ..self }
+    }
+
+    /// The name of the route; empty when it has none, or none was asked for.
+    pub fn route_name(&self) -> &[u8] {
+        &self.route_name
+    }
+
+    /// Whether this is a gRPC request, by Envoy's rule: `application/grpc`, alone or with `+` and
+    /// a suffix or parameters.
+    pub fn is_grpc(&self) -> bool {
+        let rest =
+            self.value("content-type").and_then(|kind| kind.strip_prefix(b"application/grpc"));
+        rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
+    }
+
+    /// Whether this is a CORS preflight (Fetch standard, as Envoy recognises it).
+    pub fn is_cors_preflight(&self) -> bool {
+        let has = |name| self.value(name).is_some_and(|value| !value.is_empty());
+        self.value(":method") == Some(b"OPTIONS")
+            && has("origin")
+            && has("access-control-request-method")
     }
 
     /// All headers.
@@ -52,19 +79,23 @@ impl RequestHead {
     }
 }
 
-/// One change to a request head.
+/// One change to a request.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum HeaderEdit {
+pub enum RequestEdit {
     /// Adds a value beside those that are there.
     Add(String, Vec<u8>),
     /// Takes every value of the name away.
     Remove(Vec<u8>),
     /// Puts this value in place of all others.
     Replace(String, Vec<u8>),
+    /// Has the proxy choose the route again, by the changed headers.
+    ClearRouteCache,
+    /// Leaves a text for later filters and the access log, in the filter state.
+    State(String, Vec<u8>),
 }
 
 /// The changes to make before a request goes on, in this order.
-pub type HeaderEdits = Vec<HeaderEdit>;
+pub type RequestEdits = Vec<RequestEdit>;
 
 #[cfg(test)]
 mod tests {

@@ -99,7 +99,7 @@ fn all_mistakes_appear_at_once_each_with_its_path() {
             },
             "rules": [
                 {"requires": {"provider_name": "nobody"}},
-                {"match": {"safe_regex": {}}, "requires": {"requires_any": {"requirements": [{}]}}},
+                {"match": {"tls_context": {}}, "requires": {"requires_any": {"requirements": [{}]}}},
                 {"match": {"prefix": "/", "path": "/"}, "requires": {"allow_missing": {"x": 1}}},
             ],
             "default_requirement": {"requires_all": {"requirements": [
@@ -126,13 +126,13 @@ fn all_mistakes_appear_at_once_each_with_its_path() {
             "providers.q: only one of `remote_jwks`, `local_jwks` may be set",
             "providers.q.remote_jwks: `http_uri` is required",
             "providers[\"a b\"]: `remote_jwks` or `local_jwks` is required",
-            "providers[\"a b\"].isuer: unknown field; expected one of: allow_weak_keys, audiences, claim_to_headers, clock_skew, clock_skew_seconds, forward, forward_payload_header, from_cookies, from_headers, from_params, issuer, local_jwks, remote_jwks",
-            "providers[\"a b\"].jwks: unknown field; expected one of: allow_weak_keys, audiences, claim_to_headers, clock_skew, clock_skew_seconds, forward, forward_payload_header, from_cookies, from_headers, from_params, issuer, local_jwks, remote_jwks",
-            "rule: unknown field; expected one of: default_requirement, keys_unavailable_status, providers, rules",
+            "providers[\"a b\"].isuer: unknown field; expected one of: allow_weak_keys, audiences, claim_to_headers, clear_route_cache, clock_skew, clock_skew_seconds, failed_status_in_metadata, forward, forward_payload_header, from_cookies, from_headers, from_params, header_in_metadata, issuer, jwt_cache_config, local_jwks, max_lifetime, normalize_payload_in_metadata, pad_forward_payload_header, payload_in_metadata, remote_jwks, require_expiration, subjects",
+            "providers[\"a b\"].jwks: unknown field; expected one of: allow_weak_keys, audiences, claim_to_headers, clear_route_cache, clock_skew, clock_skew_seconds, failed_status_in_metadata, forward, forward_payload_header, from_cookies, from_headers, from_params, header_in_metadata, issuer, jwt_cache_config, local_jwks, max_lifetime, normalize_payload_in_metadata, pad_forward_payload_header, payload_in_metadata, remote_jwks, require_expiration, subjects",
+            "rule: unknown field; expected one of: bypass_cors_preflight, default_requirement, filter_state_rules, keys_unavailable_status, providers, requirement_map, rules, stat_prefix, strip_failure_response",
             "rules[0]: `match` is required",
             "rules[0].requires: no provider is called `nobody`; there is: a b, p, q",
-            "rules[1].match: `prefix` or `path` is required",
-            "rules[1].match.safe_regex: unknown field; expected one of: case_sensitive, path, prefix",
+            "rules[1].match: `prefix`, `path`, `safe_regex`, `path_separated_prefix` or `connect_matcher` is required",
+            "rules[1].match.tls_context: a plugin cannot see it; use `headers` on x-forwarded-client-cert",
             "rules[1].requires.requires_any.requirements: at least two requirements are expected",
             "rules[2].match: only one of `prefix`, `path` may be set",
             "rules[2].requires.allow_missing.x: unknown field; expected none",
@@ -254,7 +254,7 @@ fn secrets_are_not_quoted() {
     let config = with("/providers/local/local_jwks", json!({ "inline_string": jwks }));
     check(
         config,
-        &["providers.local.local_jwks.inline_string: the key set holds no usable key: \
+        &["providers.local.local_jwks: the key set holds no usable key: \
            the key is too short (`allow_weak_keys` would take it)"],
     );
     let misplaced = errors(&with("/providers/local/local_jwks", json!("c2VjcmV0")).to_string());

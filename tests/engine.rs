@@ -12,7 +12,7 @@ use std::time::Duration;
 use jwt_gate::engine::{Counter, Decision, Effect, Engine, FetchId, MAX_WAITING, StreamId};
 use jwt_gate::jwks::key_store::FetchFailure;
 use jwt_gate::policy::Policy;
-use jwt_gate::request::{HeaderEdit, HeaderEdits, RequestHead};
+use jwt_gate::request::{RequestEdit, RequestEdits, RequestHead};
 use jwt_gate::time::UnixTime;
 use jwt_gate_demo::keys::{Alg, SigningKey, jwks};
 use serde_json::{Value, json};
@@ -24,7 +24,7 @@ struct Gate {
     engine: Engine,
     now: u64,
     fetches: Vec<FetchId>,
-    resumed: Vec<(StreamId, HeaderEdits)>,
+    resumed: Vec<(StreamId, RequestEdits)>,
     rejected: Vec<(StreamId, u16, &'static str)>,
     counted: Vec<Counter>,
     logged: Vec<String>,
@@ -153,19 +153,19 @@ fn refused(decision: &Decision) -> (u16, &'static str) {
 }
 
 #[track_caller]
-fn forwarded(decision: Decision) -> HeaderEdits {
+fn forwarded(decision: Decision) -> RequestEdits {
     match decision {
         Decision::Forward(edits) => edits,
         other => panic!("{other:?}"),
     }
 }
 
-fn add(name: &str, value: &str) -> HeaderEdit {
-    HeaderEdit::Add(name.to_owned(), value.as_bytes().to_vec())
+fn add(name: &str, value: &str) -> RequestEdit {
+    RequestEdit::Add(name.to_owned(), value.as_bytes().to_vec())
 }
 
-fn remove(name: &str) -> HeaderEdit {
-    HeaderEdit::Remove(name.as_bytes().to_vec())
+fn remove(name: &str) -> RequestEdit {
+    RequestEdit::Remove(name.as_bytes().to_vec())
 }
 
 fn key() -> SigningKey {
@@ -349,7 +349,7 @@ fn tokens_are_taken_out_of_every_location() {
         [
             remove("cookie"),
             remove("x-jwt"),
-            HeaderEdit::Replace(":path".to_owned(), b"/x?a=%26&b=+".to_vec()),
+            RequestEdit::Replace(":path".to_owned(), b"/x?a=%26&b=+".to_vec()),
             add("cookie", "a=1"),
         ]
         .into_iter()
@@ -377,11 +377,11 @@ fn tokens_are_taken_out_of_every_location() {
 
 /// Compares edits without regard to their order.
 trait SortedLike {
-    fn sorted_like(self, other: &[HeaderEdit]) -> Vec<HeaderEdit>;
+    fn sorted_like(self, other: &[RequestEdit]) -> Vec<RequestEdit>;
 }
 
-impl SortedLike for Vec<HeaderEdit> {
-    fn sorted_like(mut self, other: &[HeaderEdit]) -> Vec<HeaderEdit> {
+impl SortedLike for Vec<RequestEdit> {
+    fn sorted_like(mut self, other: &[RequestEdit]) -> Vec<RequestEdit> {
         self.sort_by_key(|edit| other.iter().position(|own| own == edit));
         self
     }

@@ -177,10 +177,12 @@ fn every_threat_names_a_test_that_exists() {
 #[test]
 fn every_field_is_in_the_reference() {
     let reference = read("docs/configuration.md");
-    let reader = code(&read("src/config/read.rs"));
+    let readers = ["read", "requirement", "matching"];
+    let readers = readers.map(|name| code(&read(&format!("src/config/{name}.rs")))).concat();
     let mut fields = BTreeSet::new();
-    for marker in [".get(\"", ".required(\"", "(fields, \""] {
-        fields.extend(names_after(&reader, marker).map(str::to_owned));
+    for marker in ["get(\"", "required(\"", "text(\"", "texts(\"", "list(\"", "flag(\"", "null(\""]
+    {
+        fields.extend(names_after(&readers, marker).map(str::to_owned));
     }
     assert!(fields.len() > 20, "{fields:?}");
     for field in fields {

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use crate::config::reader::{ConfigError, Errors, Fields, Node};
+use crate::config::fields::Fields;
+use crate::config::matching::StringMatch;
+use crate::config::reader::{ConfigError, Errors, Node};
 use crate::config::{
-    ClaimToHeader, Config, FromHeader, Jwks, PathMatch, PathMatchKind, Provider, RemoteJwks,
-    Requirement, RequirementKind, Rule,
+    ClaimToHeader, Config, FromHeader, Jwks, Provider, RemoteJwks, Requirement, Rule,
 };
 use crate::json;
 
@@ -38,7 +39,27 @@ impl Config {
             .unwrap_or_default();
         Self {
             providers,
-            rules: list(fields, "rules", |node| node.object(Rule::read)),
+            rules: {
+                fields.unsupported(
+                    "filter_state_rules",
+                    "a plugin cannot read that filter state; use `route_name` or `headers` in a \
+                     rule's `match`",
+                );
+                fields.list("rules", |node| node.object(Rule::read))
+            },
+            requirement_map: fields
+                .get("requirement_map")
+                .map(|node| node.map(Requirement::read))
+                .unwrap_or_default()
+                .into_iter()
+                .filter_map(|(name, requirement)| Some((name, requirement?)))
+                .collect(),
+            bypass_cors_preflight: fields.flag("bypass_cors_preflight"),
+            strip_failure_response: fields.flag("strip_failure_response"),
+            stat_prefix: fields
+                .get("stat_prefix")
+                .and_then(|node| stat_prefix(&node))
+                .unwrap_or_default(),
             default_requirement: fields
                 .get_not_null("default_requirement")
                 .and_then(Requirement::read),
@@ -56,26 +77,56 @@ impl Config {
 impl Provider {
     fn read(fields: &mut Fields<'_>) -> Self {
         Self {
-            issuer: text(fields, "issuer"),
-            audiences: texts(fields, "audiences"),
+            issuer: fields.text("issuer"),
+            audiences: fields.texts("audiences"),
+            subjects: fields.get("subjects").and_then(StringMatch::read),
+            require_expiration: fields.flag("require_expiration"),
+            max_lifetime: fields.get("max_lifetime").and_then(|node| {
+                let duration = node.duration()?;
+                if duration.is_zero() {
+                    node.error("must be longer than 0s");
+                }
+                Some(duration)
+            }),
             jwks: Jwks::read(fields),
-            forward: flag(fields, "forward"),
-            from_headers: list(fields, "from_headers", |node| node.object(FromHeader::read)),
-            from_params: texts(fields, "from_params"),
-            from_cookies: texts(fields, "from_cookies"),
+            forward: fields.flag("forward"),
+            from_headers: fields.list("from_headers", |node| node.object(FromHeader::read)),
+            from_params: fields.texts("from_params"),
+            from_cookies: fields.texts("from_cookies"),
             forward_payload_header: identity_header(
                 fields.get("forward_payload_header").filter(|node| !node.is_empty_text()),
             ),
-            claim_to_headers: list(fields, "claim_to_headers", |node| {
-                node.object(ClaimToHeader::read)
-            }),
+            claim_to_headers: fields
+                .list("claim_to_headers", |node| node.object(ClaimToHeader::read)),
+            pad_forward_payload_header: fields.flag("pad_forward_payload_header"),
+            payload_in_metadata: fields.text("payload_in_metadata"),
+            header_in_metadata: fields.text("header_in_metadata"),
+            failed_status_in_metadata: fields.text("failed_status_in_metadata"),
+            space_delimited_claims: fields
+                .get("normalize_payload_in_metadata")
+                .and_then(|node| node.object(|fields| fields.texts("space_delimited_claims")))
+                .unwrap_or_default(),
+            clear_route_cache: Self::read_cache(fields),
             clock_skew_seconds: fields
                 .get("clock_skew_seconds")
                 .and_then(|node| node.unsigned())
                 .unwrap_or_default(),
             clock_skew: fields.get("clock_skew").and_then(|node| node.duration()),
-            allow_weak_keys: flag(fields, "allow_weak_keys"),
+            allow_weak_keys: fields.flag("allow_weak_keys"),
         }
+    }
+}
+
+impl Provider {
+    fn read_cache(fields: &mut Fields<'_>) -> bool {
+        // There is no cache of verified tokens yet: its settings are checked and change nothing.
+        if let Some(node) = fields.get("jwt_cache_config") {
+            node.object(|fields| {
+                fields.get("jwt_cache_size").map(|node| node.unsigned());
+                fields.get("jwt_max_token_size").map(|node| node.unsigned());
+            });
+        }
+        fields.flag("clear_route_cache")
     }
 }
 
@@ -89,13 +140,21 @@ impl Jwks {
             "remote_jwks" => node.object(RemoteJwks::read).map(Self::Remote),
             _ => node
                 .object(|fields| {
-                    for source in ["filename", "environment_variable"] {
+                    for source in ["filename", "environment_variable", "watched_directory"] {
                         fields.unsupported(
                             source,
                             "a plugin cannot read it; put the keys into `inline_string`",
                         );
                     }
-                    fields.required("inline_string").and_then(|node| node.non_empty_text())
+                    let sources = ["inline_string", "inline_bytes"];
+                    let Some((source, node)) = fields.one_of(&sources) else {
+                        fields.error("`inline_string` or `inline_bytes` is required");
+                        return None;
+                    };
+                    match source {
+                        "inline_string" => node.non_empty_text().map(String::into_bytes),
+                        _ => node.octets(),
+                    }
                 })?
                 .map(Self::Local),
         }
@@ -107,8 +166,8 @@ impl RemoteJwks {
         let mut remote = Self::default();
         if let Some(node) = fields.required("http_uri") {
             node.object(|fields| {
-                remote.uri = required_text(fields, "uri");
-                remote.cluster = required_text(fields, "cluster");
+                remote.uri = fields.required_text("uri");
+                remote.cluster = fields.required_text("cluster");
                 if let Some(node) = fields.required("timeout") {
                     remote.timeout = node.duration().unwrap_or(MAX_TIMEOUT);
                     if remote.timeout < MIN_TIMEOUT || remote.timeout > MAX_TIMEOUT {
@@ -124,6 +183,7 @@ impl RemoteJwks {
             }
             Some(duration)
         });
+        RemoteJwks::read_native_fetching(fields);
         remote.stale_if_error = fields.get("stale_if_error").and_then(|node| node.duration());
         remote.unknown_kid_cooldown = fields.get("unknown_kid_cooldown").and_then(|node| {
             let duration = node.duration()?;
@@ -133,6 +193,31 @@ impl RemoteJwks {
             Some(duration)
         });
         remote
+    }
+}
+
+impl RemoteJwks {
+    /// How the native filter fetches: the gate always fetches ahead of requests and backs off on
+    /// its own, so these are checked and change nothing.
+    fn read_native_fetching(fields: &mut Fields<'_>) {
+        if let Some(node) = fields.get("async_fetch") {
+            node.object(|fields| {
+                fields.flag("fast_listener");
+                fields.get("failed_refetch_duration").map(|node| node.duration());
+            });
+        }
+        if let Some(node) = fields.get("retry_policy") {
+            node.object(|fields| {
+                fields.get("num_retries").map(|node| node.unsigned());
+                fields.get("retry_on").map(|node| node.text());
+                fields.get("retry_back_off").map(|node| {
+                    node.object(|fields| {
+                        fields.required("base_interval").map(|node| node.duration());
+                        fields.get("max_interval").map(|node| node.duration());
+                    })
+                });
+            });
+        }
     }
 }
 
@@ -149,7 +234,7 @@ const MAX_COOLDOWN: Duration = Duration::from_secs(4);
 impl FromHeader {
     fn read(fields: &mut Fields<'_>) -> Self {
         let name = fields.required("name").and_then(|node| header_name(&node)).unwrap_or_default();
-        Self { name, value_prefix: text(fields, "value_prefix") }
+        Self { name, value_prefix: fields.text("value_prefix") }
     }
 }
 
@@ -157,137 +242,39 @@ impl ClaimToHeader {
     fn read(fields: &mut Fields<'_>) -> Self {
         Self {
             header_name: identity_header(fields.required("header_name")),
-            claim_name: required_text(fields, "claim_name"),
+            claim: Self::claim(fields),
         }
     }
-}
 
-impl Rule {
-    fn read(fields: &mut Fields<'_>) -> Self {
-        Self {
-            matches: fields
-                .required("match")
-                .and_then(|node| node.object(PathMatch::read))
-                .flatten(),
-            requires: fields.get_not_null("requires").and_then(Requirement::read),
-        }
-    }
-}
-
-impl PathMatch {
-    fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        let case_sensitive =
-            fields.get("case_sensitive").and_then(|node| node.boolean()).unwrap_or(true);
-        let Some((name, node)) = fields.one_of(&["prefix", "path"]) else {
-            fields.error("`prefix` or `path` is required");
-            return None;
-        };
-        let pattern = node.text()?;
-        // Patterns that no path can match would leave open what they are meant to protect.
-        let anything = pattern.is_empty() && name == "prefix";
-        if !anything && !pattern.starts_with('/') && pattern != "*" {
-            node.error("expected a path, which begins with `/`");
-        }
-        if pattern.contains(['?', '#']) {
-            node.error("paths are compared without their query: expected no `?` and no `#`");
-        }
-        let kind = match name {
-            "prefix" => PathMatchKind::Prefix(pattern),
-            _ => PathMatchKind::Path(pattern),
-        };
-        Some(Self { kind, case_sensitive })
-    }
-}
-
-/// How deep requirements may nest: far beyond anything a person writes.
-const MAX_REQUIREMENT_DEPTH: usize = 16;
-
-impl Requirement {
-    fn read(node: Node<'_>) -> Option<Self> {
-        Self::read_at(node, 0)
-    }
-
-    fn read_at(node: Node<'_>, depth: usize) -> Option<Self> {
-        if depth > MAX_REQUIREMENT_DEPTH {
-            node.error("requirements are nested too deeply");
-            return None;
-        }
-        let children = |node: Node<'_>| {
-            node.object(|fields| {
-                let requirements = fields.required("requirements")?;
-                let children =
-                    requirements.list(|node| Self::read_at(node, depth.saturating_add(1)));
-                if children.len() < 2 {
-                    requirements.error("at least two requirements are expected");
-                }
-                Some(children)
-            })
-            .flatten()
-            .unwrap_or_default()
-        };
-        let path = node.path().to_owned();
-        let kind = node.object(|fields| {
-            let kinds = [
-                "provider_name",
-                "provider_and_audiences",
-                "requires_any",
-                "requires_all",
-                "allow_missing",
-                "allow_missing_or_failed",
-            ];
-            for kind in kinds {
-                fields.get_not_null(kind);
+    fn claim(fields: &mut Fields<'_>) -> Vec<String> {
+        match fields.one_of(&["claim_name", "claim_path"]) {
+            Some(("claim_name", node)) => {
+                let name = node.non_empty_text().unwrap_or_default();
+                name.split('.').map(str::to_owned).collect()
             }
-            let kind = fields.one_of(&kinds);
-            Some(match kind {
-                None => RequirementKind::Nothing,
-                Some(("provider_name", node)) => RequirementKind::Provider {
-                    name: node.non_empty_text()?,
-                    audiences: Vec::new(),
-                },
-                Some(("provider_and_audiences", node)) => {
-                    node.object(|fields| RequirementKind::Provider {
-                        name: required_text(fields, "provider_name"),
-                        audiences: texts(fields, "audiences"),
-                    })?
+            Some((_, node)) => {
+                let path = node.list(|node| node.non_empty_text());
+                if path.is_empty() {
+                    node.error("expected the names that lead to the claim");
                 }
-                Some(("requires_any", node)) => RequirementKind::Any(children(node)),
-                Some(("requires_all", node)) => RequirementKind::All(children(node)),
-                Some((name, node)) => {
-                    node.object(|_| ());
-                    match name {
-                        "allow_missing" => RequirementKind::AllowMissing,
-                        _ => RequirementKind::AllowMissingOrFailed,
-                    }
-                }
-            })
-        })??;
-        Some(Self { path, kind })
+                path
+            }
+            None => {
+                fields.error("`claim_name` or `claim_path` is required");
+                Vec::new()
+            }
+        }
     }
 }
 
-fn text(fields: &mut Fields<'_>, name: &str) -> String {
-    fields.get(name).and_then(|node| node.text()).unwrap_or_default()
-}
-
-fn required_text(fields: &mut Fields<'_>, name: &str) -> String {
-    fields.required(name).and_then(|node| node.non_empty_text()).unwrap_or_default()
-}
-
-fn texts(fields: &mut Fields<'_>, name: &str) -> Vec<String> {
-    list(fields, name, |node| node.non_empty_text())
-}
-
-fn list<'a, T>(
-    fields: &mut Fields<'a>,
-    name: &str,
-    read: impl FnMut(Node<'a>) -> Option<T>,
-) -> Vec<T> {
-    fields.get(name).map(|node| node.list(read)).unwrap_or_default()
-}
-
-fn flag(fields: &mut Fields<'_>, name: &str) -> bool {
-    fields.get(name).and_then(|node| node.boolean()).unwrap_or_default()
+/// A part of the counters' names: letters, digits, `_`, `-` and `.`.
+fn stat_prefix(node: &Node<'_>) -> Option<String> {
+    let prefix = node.text()?;
+    let plain = |octet: u8| octet.is_ascii_alphanumeric() || b"_-.".contains(&octet);
+    if !prefix.bytes().all(plain) {
+        node.error("expected letters, digits, `_`, `-` and `.`");
+    }
+    Some(prefix.trim_end_matches('.').to_owned())
 }
 
 /// A header name in lower case, as Envoy holds it (RFC 9110 section 5.6.2, token).

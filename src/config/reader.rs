@@ -7,11 +7,15 @@
 //! numbers and booleans as strings, one value for a list of one, durations as `"1.5s"`.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use serde_json::Value;
+
+use crate::config::fields::Fields;
 
 /// One mistake in the configuration.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -80,12 +84,7 @@ impl<'a> Node<'a> {
         let Value::Object(members) = self.value else {
             return self.expected("an object");
         };
-        let mut fields = Fields {
-            members,
-            path: self.path.clone(),
-            errors: self.errors,
-            known: BTreeSet::new(),
-        };
+        let mut fields = Fields::new(members, &self.path, self.errors);
         let read = read(&mut fields);
         fields.refuse_unknown();
         Some(read)
@@ -142,6 +141,31 @@ impl<'a> Node<'a> {
         self.value == ""
     }
 
+    /// Whether this is text.
+    pub fn is_text(&self) -> bool {
+        self.value.is_string()
+    }
+
+    /// Expects octets as base64, of either alphabet and with or without padding.
+    pub fn octets(&self) -> Option<Vec<u8>> {
+        let text = self.non_empty_text()?.replace('-', "+").replace('_', "/");
+        let octets = STANDARD_NO_PAD.decode(text.trim_end_matches('='));
+        if octets.is_err() {
+            self.error("expected octets as base64");
+        }
+        octets.ok()
+    }
+
+    /// Expects a whole number of 64 bits.
+    pub fn integer(&self) -> Option<i64> {
+        let number = match self.value {
+            Value::Number(number) => number.as_i64(),
+            Value::String(text) => text.parse().ok(),
+            _ => None,
+        };
+        number.or_else(|| self.expected("a whole number"))
+    }
+
     /// Expects `true` or `false`.
     pub fn boolean(&self) -> Option<bool> {
         match self.value {
@@ -173,6 +197,11 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// The value of a member or an item, at its own path.
+    pub(super) fn at(value: &'a Value, path: String, errors: &'a Errors) -> Self {
+        Self { value, path, errors }
+    }
+
     fn child(&self, value: &'a Value, path: &str) -> Self {
         Self { value, path: path.to_owned(), errors: self.errors }
     }
@@ -195,102 +224,6 @@ impl<'a> Node<'a> {
     }
 }
 
-/// The fields of an object, each asked for by name.
-pub struct Fields<'a> {
-    members: &'a Map<String, Value>,
-    path: String,
-    errors: &'a Errors,
-    known: BTreeSet<String>,
-}
-
-impl<'a> Fields<'a> {
-    /// The field of this snake_case name, in either spelling; `null` counts as absent.
-    pub fn get(&mut self, name: &str) -> Option<Node<'a>> {
-        let camel = lower_camel_case(name);
-        let snake_value = self.members.get(name);
-        let camel_value = self.members.get(&camel).filter(|_| camel != name);
-        if snake_value.is_some() && camel_value.is_some() {
-            self.errors.push(&self.path, format!("`{name}` and `{camel}` are the same field"));
-        }
-        let (spelling, value) = match (snake_value, camel_value) {
-            (None, Some(value)) => (camel.as_str(), Some(value)),
-            (value, _) => (name, value),
-        };
-        let node = value.filter(|value| !value.is_null()).map(|value| Node {
-            value,
-            path: member_path(&self.path, spelling),
-            errors: self.errors,
-        });
-        self.known.insert(name.to_owned());
-        node
-    }
-
-    /// The field, for which `null` is a mistake: where it would mean "nothing is required", it is
-    /// more likely a line of YAML that somebody forgot to finish.
-    pub fn get_not_null(&mut self, name: &str) -> Option<Node<'a>> {
-        for spelling in [name, &lower_camel_case(name)] {
-            if self.members.get(spelling).is_some_and(Value::is_null) {
-                let path = member_path(&self.path, spelling);
-                self.errors.push(&path, "must not be null; write {} or leave the field out");
-                break;
-            }
-        }
-        self.get(name)
-    }
-
-    /// The field, whose absence is a mistake.
-    pub fn required(&mut self, name: &str) -> Option<Node<'a>> {
-        let node = self.get(name);
-        if node.is_none() {
-            self.errors.push(&self.path, format!("`{name}` is required"));
-        }
-        node
-    }
-
-    /// Which of `names` are set: protobuf allows one member of a `oneof`.
-    pub fn one_of(&mut self, names: &[&'static str]) -> Option<(&'static str, Node<'a>)> {
-        let mut set: Vec<_> =
-            names.iter().filter_map(|name| self.get(name).map(|node| (*name, node))).collect();
-        if set.len() > 1 {
-            let listed: Vec<_> = set.iter().map(|(name, _)| format!("`{name}`")).collect();
-            self.error(format!("only one of {} may be set", listed.join(", ")));
-        }
-        set.drain(..).next()
-    }
-
-    /// A field of Envoy's message that a plugin cannot have; `instead` says what to do.
-    pub fn unsupported(&mut self, name: &str, instead: &str) {
-        if let Some(node) = self.get(name) {
-            node.error(instead);
-        }
-    }
-
-    /// Where the object stands.
-    pub fn path(&self) -> &str {
-        &self.path
-    }
-
-    /// Notes a mistake about the object as a whole.
-    pub fn error(&self, message: impl Into<String>) {
-        self.errors.push(&self.path, message);
-    }
-
-    fn refuse_unknown(&self) {
-        for name in self.members.keys() {
-            let known = self.known.contains(name)
-                || self.known.iter().any(|known| lower_camel_case(known) == *name);
-            if !known {
-                let listed: Vec<_> = self.known.iter().map(String::as_str).collect();
-                let message = match listed.join(", ") {
-                    listed if listed.is_empty() => "unknown field; expected none".to_owned(),
-                    listed => format!("unknown field; expected one of: {listed}"),
-                };
-                self.errors.push(&member_path(&self.path, name), message);
-            }
-        }
-    }
-}
-
 /// The path of a member; names that are no plain words are quoted.
 pub fn member_path(parent: &str, name: &str) -> String {
     let plain = !name.is_empty()
@@ -302,22 +235,6 @@ pub fn member_path(parent: &str, name: &str) -> String {
         (_, true) => format!("{parent}.{name}"),
         _ => format!("{parent}[{name:?}]"),
     }
-}
-
-fn lower_camel_case(snake: &str) -> String {
-    let mut camel = String::with_capacity(snake.len());
-    let mut upper = false;
-    for letter in snake.chars() {
-        match letter {
-            '_' => upper = true,
-            _ if upper => {
-                camel.push(letter.to_ascii_uppercase());
-                upper = false;
-            }
-            _ => camel.push(letter),
-        }
-    }
-    camel
 }
 
 #[expect(
@@ -373,8 +290,6 @@ mod tests {
 
     #[test]
     fn names() {
-        assert_eq!(lower_camel_case("remote_jwks"), "remoteJwks");
-        assert_eq!(lower_camel_case("forward"), "forward");
         assert_eq!(member_path("a.b", "c-d"), "a.b.c-d");
         assert_eq!(member_path("", "a"), "a");
         assert_eq!(member_path("a", "b.c\n"), "a[\"b.c\\n\"]");

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::denial::{Reason, Rejection};
 use crate::jwks::key_store::FetchNumber;
 use crate::policy::{ProviderIndex, RemoteKeys};
-use crate::request::HeaderEdits;
+use crate::request::RequestEdits;
 
 /// A request, by the host's number for it.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -22,7 +22,7 @@ pub struct FetchId {
 #[derive(Debug, Eq, PartialEq)]
 pub enum Decision {
     /// It goes on, changed like this.
-    Forward(HeaderEdits),
+    Forward(RequestEdits),
     /// It is answered here.
     Reject(Rejection),
     /// It waits; an effect will end that.
@@ -46,7 +46,7 @@ pub enum Effect {
     /// A waiting request is answered.
     Reject(StreamId, Rejection),
     /// A waiting request goes on.
-    Resume(StreamId, HeaderEdits),
+    Resume(StreamId, RequestEdits),
 }
 
 /// A request for a key set.
@@ -78,15 +78,16 @@ pub enum Counter {
 }
 
 impl Counter {
-    /// The name of the counter; Envoy shows it behind `wasmcustom.`.
+    /// The name of the counter, behind [`Engine::counter_prefix`](super::Engine::counter_prefix);
+    /// Envoy shows it behind `wasmcustom.`.
     pub fn name(self) -> String {
         match self {
-            Self::Allowed => "jwt_gate.allowed".to_owned(),
-            Self::Denied => "jwt_gate.denied".to_owned(),
-            Self::DeniedFor(reason) => format!("jwt_gate.denied_for.{}", reason.code()),
-            Self::FetchFailed => "jwt_gate.jwks_fetch_failed".to_owned(),
-            Self::FetchSucceeded => "jwt_gate.jwks_fetch_success".to_owned(),
-            Self::Waited => "jwt_gate.waited".to_owned(),
+            Self::Allowed => "allowed".to_owned(),
+            Self::Denied => "denied".to_owned(),
+            Self::DeniedFor(reason) => format!("denied_for.{}", reason.code()),
+            Self::FetchFailed => "jwks_fetch_failed".to_owned(),
+            Self::FetchSucceeded => "jwks_fetch_success".to_owned(),
+            Self::Waited => "waited".to_owned(),
         }
     }
 }

@@ -23,6 +23,14 @@ unsafe extern "C" {
         value: *const u8,
         value_len: usize,
     ) -> u32;
+    fn proxy_call_foreign_function(
+        name: *const u8,
+        name_len: usize,
+        argument: *const u8,
+        argument_len: usize,
+        result: *mut *mut u8,
+        result_len: *mut usize,
+    ) -> u32;
     fn proxy_continue_stream(stream_type: u32) -> u32;
     fn proxy_define_metric(kind: u32, name: *const u8, name_len: usize, id: *mut u32) -> u32;
     fn proxy_get_buffer_bytes(
@@ -34,6 +42,12 @@ unsafe extern "C" {
     ) -> u32;
     fn proxy_get_current_time_nanoseconds(nanos: *mut u64) -> u32;
     fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, len: *mut usize) -> u32;
+    fn proxy_get_property(
+        path: *const u8,
+        path_len: usize,
+        value: *mut *mut u8,
+        value_len: *mut usize,
+    ) -> u32;
     fn proxy_increment_metric(id: u32, by: i64) -> u32;
     fn proxy_log(level: u32, text: *const u8, len: usize) -> u32;
     fn proxy_remove_header_map_value(map: u32, name: *const u8, name_len: usize) -> u32;
@@ -55,6 +69,12 @@ unsafe extern "C" {
         grpc_status: i32,
     ) -> u32;
     fn proxy_set_effective_context(context: u32) -> u32;
+    fn proxy_set_property(
+        path: *const u8,
+        path_len: usize,
+        value: *const u8,
+        value_len: usize,
+    ) -> u32;
     fn proxy_set_tick_period_milliseconds(millis: u32) -> u32;
 }
 
@@ -158,6 +178,42 @@ pub(super) fn replace_header(name: &str, value: &[u8]) -> Checked {
             value.len(),
         )
     })
+}
+
+/// A property of the request, by its path.
+pub(super) fn property(path: &[&str]) -> Checked<Vec<u8>> {
+    let path = path.join("\0");
+    let (mut data, mut len) = (null_mut(), 0);
+    // SAFETY: see the module.
+    let status =
+        unsafe { proxy_get_property(path.as_ptr(), path.len(), &raw mut data, &raw mut len) };
+    checked(status)?;
+    Ok(take(data, len))
+}
+
+/// Leaves a text in the filter state of the request, under `wasm.NAME`.
+pub(super) fn set_property(name: &str, value: &[u8]) -> Checked {
+    // SAFETY: see the module.
+    checked(unsafe { proxy_set_property(name.as_ptr(), name.len(), value.as_ptr(), value.len()) })
+}
+
+/// Has the proxy choose the route of the request again.
+pub(super) fn clear_route_cache() -> Checked {
+    const NAME: &str = "clear_route_cache";
+    let (mut data, mut len) = (null_mut(), 0);
+    // SAFETY: see the module.
+    let status = unsafe {
+        proxy_call_foreign_function(
+            NAME.as_ptr(),
+            NAME.len(),
+            NAME.as_ptr(),
+            0,
+            &raw mut data,
+            &raw mut len,
+        )
+    };
+    take(data, len);
+    checked(status)
 }
 
 /// Answers the request of the effective context.

@@ -34,6 +34,7 @@ pub enum JwsError {
 /// A token that was taken apart, but whose signature nobody has checked yet.
 pub struct UnverifiedJws<'a> {
     header: Header,
+    header_json: Vec<u8>,
     payload: Payload<'a>,
     signature: &'a [u8],
     signing_input: &'a [u8],
@@ -61,10 +62,10 @@ impl<'a> UnverifiedJws<'a> {
         let signing_input = token
             .get(..token.len().saturating_sub(signature.len()).saturating_sub(1))
             .ok_or(JwsError::NotThreeParts)?;
-        let header = base64url::decode(header).map_err(|_| JwsError::HeaderEncoding)?;
-        let header = Header::parse(&header).map_err(JwsError::Header)?;
+        let header_json = base64url::decode(header).map_err(|_| JwsError::HeaderEncoding)?;
+        let header = Header::parse(&header_json).map_err(JwsError::Header)?;
         let payload = Payload::parse(payload)?;
-        Ok(Self { header, payload, signature, signing_input })
+        Ok(Self { header, header_json, payload, signature, signing_input })
     }
 
     /// The token's header: an unproved statement that selects keys and nothing else.
@@ -131,7 +132,8 @@ impl<'a> SignedJws<'a> {
         }
         for key in keys {
             if key.verify(algorithm, self.jws.signing_input, &self.signature).is_ok() {
-                return Ok(VerifiedPayload { payload: self.jws.payload });
+                let UnverifiedJws { payload, header_json, .. } = self.jws;
+                return Ok(VerifiedPayload { payload, header_json });
             }
         }
         Err(NotVerified::Signature)
@@ -141,12 +143,18 @@ impl<'a> SignedJws<'a> {
 /// A payload whose signature was checked. Only [`SignedJws::verify`] makes one.
 pub struct VerifiedPayload<'a> {
     payload: Payload<'a>,
+    header_json: Vec<u8>,
 }
 
 impl VerifiedPayload<'_> {
     /// The claims.
     pub fn claims(&self) -> &Map<String, Value> {
         &self.payload.claims
+    }
+
+    /// The JOSE header as it stands in the token, decoded; the signature covers it, too.
+    pub fn header_json(&self) -> &[u8] {
+        &self.header_json
     }
 
     /// The payload part as it stands in the token, base64url without padding.

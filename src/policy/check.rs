@@ -10,7 +10,8 @@ use crate::jose::jwk::Jwk;
 use crate::jose::jws::{NotVerified, SignedJws, UnverifiedJws, VerifiedPayload};
 use crate::jwks::{KeyState, UnknownKid};
 use crate::policy::evaluate::{Evaluation, Grant, Outcome, Patience, Wanted};
-use crate::policy::{Provider, ProviderIndex, identity};
+use crate::policy::provider::Lifetime;
+use crate::policy::{Provider, ProviderIndex};
 use crate::time::UnixTime;
 
 /// Most signatures that are checked for one request, over all its tokens and alternatives: what
@@ -78,7 +79,7 @@ impl Evaluation<'_> {
         }
         let payload = self.verify(token.jws, candidates)?;
         Ok(Outcome::Met(Grant {
-            headers: identity::headers(provider, &payload),
+            headers: provider.outputs.edits(&payload),
             taken: if provider.forward { Vec::new() } else { vec![location.clone()] },
         }))
     }
@@ -99,7 +100,7 @@ impl Evaluation<'_> {
 }
 
 fn unavailable(retry_after: Duration) -> Denial {
-    Denial { reason: Reason::KeysUnavailable, retry_after: Some(retry_after) }
+    Denial { retry_after: Some(retry_after), ..Reason::KeysUnavailable.into() }
 }
 
 /// A token whose form is good, and nothing else known of it.
@@ -138,6 +139,17 @@ impl Provider {
         if !audiences.is_empty() && !claims.is_for_any(audiences) {
             return Err(Reason::AudienceNotAllowed);
         }
-        Ok(())
+        let subject = claims.sub.as_deref().unwrap_or_default().as_bytes();
+        if self.subjects.as_ref().is_some_and(|subjects| !subjects.matches(subject)) {
+            return Err(Reason::SubjectNotAllowed);
+        }
+        let lives = match (self.lifetime, claims.exp) {
+            (Lifetime::Any, _) | (Lifetime::Bounded, Some(_)) => true,
+            (Lifetime::Below(most), Some(exp)) => {
+                Duration::from_secs(exp.saturating_sub(now.as_secs())) < most
+            }
+            (Lifetime::Bounded | Lifetime::Below(_), None) => false,
+        };
+        if lives { Ok(()) } else { Err(Reason::LifetimeNotAllowed) }
     }
 }

@@ -9,7 +9,7 @@ use crate::jwks::Keys;
 use crate::policy::check::{Budget, UncheckedToken};
 use crate::policy::requirement::{Otherwise, Requirement};
 use crate::policy::{Policy, Provider, ProviderIndex};
-use crate::request::{HeaderEdit, HeaderEdits, RequestHead};
+use crate::request::{RequestEdit, RequestEdits, RequestHead};
 use crate::time::UnixTime;
 
 /// Everything a decision depends on.
@@ -60,12 +60,12 @@ pub enum Verdict {
 /// The permission to pass, which only an evaluation gives.
 #[derive(Debug, Eq, PartialEq)]
 pub struct Permit {
-    edits: HeaderEdits,
+    edits: RequestEdits,
 }
 
 impl Permit {
     /// What to change in the request before it goes on.
-    pub fn into_edits(self) -> HeaderEdits {
+    pub fn into_edits(self) -> RequestEdits {
         self.edits
     }
 }
@@ -89,7 +89,7 @@ pub(super) enum Outcome {
 /// What a met requirement does to the request.
 #[derive(Default)]
 pub(super) struct Grant {
-    pub(super) headers: Vec<HeaderEdit>,
+    pub(super) headers: Vec<RequestEdit>,
     pub(super) taken: Vec<TokenLocation>,
 }
 
@@ -130,7 +130,7 @@ impl Every {
 impl<'a> Evaluation<'a> {
     /// Decides.
     pub fn decide(self) -> Verdict {
-        let requirement = self.policy.requirement(self.head.path());
+        let requirement = self.policy.requirement(self.head);
         match self.meet(requirement, &[]) {
             Outcome::Failed(denial) => Verdict::Deny(denial),
             Outcome::Met(grant) => Verdict::Allow(self.permit(grant)),
@@ -174,12 +174,13 @@ impl<'a> Evaluation<'a> {
         let Some(provider) = self.policy.providers.get(index) else {
             return Outcome::Failed(Reason::ConfigurationInvalid.into());
         };
+        let refuse = |denial: Denial| Outcome::Failed(Denial { provider: Some(index), ..denial });
         let tokens = self.tokens(&provider.locations, taken);
         if tokens.is_empty() {
-            return Outcome::Failed(Reason::TokenMissing.into());
+            return refuse(Reason::TokenMissing.into());
         }
         if tokens.len() > MAX_TOKENS {
-            return Outcome::Failed(Reason::TooManyTokens.into());
+            return refuse(Reason::TooManyTokens.into());
         }
         // All of them must be good: the backend might look at any.
         let mut every = Every::default();
@@ -187,7 +188,7 @@ impl<'a> Evaluation<'a> {
             let outcome = UncheckedToken::parse(&token)
                 .and_then(|token| self.check(index, provider, audiences, location, token));
             if let Err(denial) = every.take(outcome.unwrap_or_else(Outcome::Failed)) {
-                return Outcome::Failed(denial);
+                return refuse(denial);
             }
         }
         every.finish()
@@ -255,6 +256,7 @@ impl<'a> Evaluation<'a> {
                 .and_then(|token| {
                     let (index, provider) = self.provider_of(&token, location)?;
                     self.check(index, provider, None, location, token)
+                        .map_err(|denial| Denial { provider: Some(index), ..denial })
                 })
                 .unwrap_or_else(Outcome::Failed);
             // The last failure is told, as natively.

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::config;
 use crate::jose::jws::VerifiedPayload;
 use crate::policy::Provider;
-use crate::request::{HeaderEdit, RequestHead};
+use crate::request::{RequestEdit, RequestHead};
 
 /// A claim that becomes a header (`JwtClaimToHeader`).
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -18,10 +18,9 @@ pub struct ClaimHeader {
 }
 
 impl ClaimHeader {
-    /// Compiles `wire`: dots lead into objects.
+    /// Compiles `wire`.
     pub fn new(wire: config::ClaimToHeader) -> Self {
-        let claim = wire.claim_name.split('.').map(str::to_owned).collect();
-        Self { name: wire.header_name, claim }
+        Self { name: wire.header_name, claim: wire.claim }
     }
 
     fn value(&self, payload: &VerifiedPayload<'_>) -> Option<Vec<u8>> {
@@ -48,17 +47,82 @@ fn is_header_octet(octet: &u8) -> bool {
     *octet == b'\t' || (*octet >= 0x20 && *octet != 0x7f)
 }
 
-/// The headers that `provider` writes from `payload`.
-pub fn headers(provider: &Provider, payload: &VerifiedPayload<'_>) -> Vec<HeaderEdit> {
-    let whole = provider
-        .payload_header
-        .iter()
-        .map(|name| HeaderEdit::Add(name.clone(), payload.encoded().as_bytes().to_vec()));
-    let claims = provider
-        .claim_headers
-        .iter()
-        .filter_map(|header| Some(HeaderEdit::Add(header.name.clone(), header.value(payload)?)));
-    whole.chain(claims).collect()
+/// What a good token of a provider becomes.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Outputs {
+    payload_header: Option<String>,
+    pad_payload: bool,
+    claim_headers: Vec<ClaimHeader>,
+    clear_route_cache: bool,
+    payload_state: Option<String>,
+    header_state: Option<String>,
+    space_delimited_claims: Vec<String>,
+}
+
+impl Outputs {
+    /// Compiles what `wire` says of them.
+    pub fn new(wire: &config::Provider) -> Self {
+        let named = |name: &String| Some(name.clone()).filter(|name| !name.is_empty());
+        Self {
+            payload_header: named(&wire.forward_payload_header),
+            pad_payload: wire.pad_forward_payload_header,
+            claim_headers: wire.claim_to_headers.iter().cloned().map(ClaimHeader::new).collect(),
+            clear_route_cache: wire.clear_route_cache,
+            payload_state: named(&wire.payload_in_metadata),
+            header_state: named(&wire.header_in_metadata),
+            space_delimited_claims: wire.space_delimited_claims.clone(),
+        }
+    }
+
+    /// The edits that a verified token brings.
+    pub fn edits(&self, payload: &VerifiedPayload<'_>) -> Vec<RequestEdit> {
+        let whole = self.payload_header.iter().map(|name| {
+            let mut encoded = payload.encoded().as_bytes().to_vec();
+            if self.pad_payload {
+                let length = encoded.len().next_multiple_of(4);
+                encoded.resize(length, b'=');
+            }
+            RequestEdit::Add(name.clone(), encoded)
+        });
+        let claims = self.claim_headers.iter().filter_map(|header| {
+            Some(RequestEdit::Add(header.name.clone(), header.value(payload)?))
+        });
+        let claims: Vec<_> = claims.collect();
+        // Natively, the payload in the metadata is a reason as well: routes may match on it.
+        let reroute =
+            self.clear_route_cache && (!claims.is_empty() || self.payload_state.is_some());
+        let payload_state = self.payload_state.iter().map(|key| {
+            RequestEdit::State(key.clone(), self.normalized(payload).to_string().into_bytes())
+        });
+        let header_state = self
+            .header_state
+            .iter()
+            .map(|key| RequestEdit::State(key.clone(), payload.header_json().to_vec()));
+        whole
+            .chain(claims)
+            .chain(payload_state)
+            .chain(header_state)
+            .chain(reroute.then_some(RequestEdit::ClearRouteCache))
+            .collect()
+    }
+
+    /// The claims, those named by `space_delimited_claims` split into lists, as natively.
+    fn normalized(&self, payload: &VerifiedPayload<'_>) -> Value {
+        let mut claims = payload.claims().clone();
+        for name in &self.space_delimited_claims {
+            if let Some(Value::String(text)) = claims.get(name) {
+                let list = text.split(' ').filter(|word| !word.is_empty()).map(Value::from);
+                let list = Value::Array(list.collect());
+                claims.insert(name.clone(), list);
+            }
+        }
+        Value::Object(claims)
+    }
+
+    /// The names of the headers that are written.
+    fn header_names(&self) -> impl Iterator<Item = &String> {
+        self.payload_header.iter().chain(self.claim_headers.iter().map(|header| &header.name))
+    }
 }
 
 /// The names that clients may not send, of all providers together.
@@ -68,10 +132,7 @@ pub struct IdentityHeaders(Vec<Vec<u8>>);
 impl IdentityHeaders {
     /// Collects the names.
     pub fn of(providers: &[Provider]) -> Self {
-        let names = providers.iter().flat_map(|provider| {
-            let claims = provider.claim_headers.iter().map(|header| &header.name);
-            provider.payload_header.iter().chain(claims)
-        });
+        let names = providers.iter().flat_map(|provider| provider.outputs.header_names());
         let mut names: Vec<_> = names.map(|name| canonical(name.as_bytes())).collect();
         names.sort();
         names.dedup();
@@ -80,7 +141,7 @@ impl IdentityHeaders {
 
     /// The edits that strike clients' copies, whichever spelling they use: many backends read
     /// `x_user` and `x-user` as one header.
-    pub fn strike(&self, head: &RequestHead) -> Vec<HeaderEdit> {
+    pub fn strike(&self, head: &RequestHead) -> Vec<RequestEdit> {
         if self.0.is_empty() {
             return Vec::new();
         }
@@ -91,7 +152,7 @@ impl IdentityHeaders {
             .collect();
         struck.sort();
         struck.dedup();
-        struck.into_iter().map(HeaderEdit::Remove).collect()
+        struck.into_iter().map(RequestEdit::Remove).collect()
     }
 }
 

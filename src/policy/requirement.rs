@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::config::reader::Errors;
 use crate::config::{self, RequirementKind};
-use crate::policy::{ProviderIndex, comparable};
+use crate::policy::ProviderIndex;
+use crate::policy::provider::comparable;
 
 /// What a request must bring.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -25,6 +26,12 @@ pub(super) enum Otherwise {
     Deny,
 }
 
+/// What names of the configuration stand for.
+pub(super) struct Names {
+    pub(super) providers: BTreeMap<String, ProviderIndex>,
+    pub(super) requirements: BTreeMap<String, config::Requirement>,
+}
+
 impl Requirement {
     /// Any one of this many providers.
     pub(super) fn any_provider(providers: usize) -> Self {
@@ -36,7 +43,7 @@ impl Requirement {
     /// Compiles `requirement`; a name that does not exist is a mistake.
     pub(super) fn compile(
         requirement: &config::Requirement,
-        names: &BTreeMap<String, ProviderIndex>,
+        names: &Names,
         errors: &Errors,
     ) -> Self {
         match &requirement.kind {
@@ -47,35 +54,46 @@ impl Requirement {
                 children.iter().map(|child| Self::compile(child, names, errors)).collect(),
             ),
             RequirementKind::Any(children) => Self::compile_any(children, names, errors),
-            RequirementKind::Provider { name, audiences } => match names.get(name) {
+            RequirementKind::Named(name) => match names.requirements.get(name) {
+                Some(requirement) => Self::compile(requirement, names, errors),
+                None => {
+                    let known = names.requirements.keys();
+                    Self::unknown(&requirement.path, "requirement", name, known, errors)
+                }
+            },
+            RequirementKind::Provider { name, audiences } => match names.providers.get(name) {
                 Some(index) => Self::Provider {
                     index: *index,
                     audiences: Some(comparable(audiences)).filter(|own| !own.is_empty()),
                 },
                 None => {
-                    if !name.is_empty() {
-                        let known: Vec<_> = names.keys().map(String::as_str).collect();
-                        errors.push(
-                            &requirement.path,
-                            format!(
-                                "no provider is called `{name}`; there is: {}",
-                                known.join(", ")
-                            ),
-                        );
-                    }
-                    Self::Any { children: Vec::new(), otherwise: Otherwise::Deny }
+                    let known = names.providers.keys();
+                    Self::unknown(&requirement.path, "provider", name, known, errors)
                 }
             },
         }
     }
 
-    /// Natively, the two `allow_…` kinds beside alternatives only say what to do when none of
-    /// those is met.
-    fn compile_any(
-        children: &[config::Requirement],
-        names: &BTreeMap<String, ProviderIndex>,
+    /// A name that nothing is called by: a mistake, and nobody gets in.
+    fn unknown<'a>(
+        path: &str,
+        what: &str,
+        name: &str,
+        known: impl Iterator<Item = &'a String>,
         errors: &Errors,
     ) -> Self {
+        // An empty name was reported when it was read.
+        if !name.is_empty() {
+            let known: Vec<_> = known.map(String::as_str).collect();
+            let known = known.join(", ");
+            errors.push(path, format!("no {what} is called `{name}`; there is: {known}"));
+        }
+        Self::Any { children: Vec::new(), otherwise: Otherwise::Deny }
+    }
+
+    /// Natively, the two `allow_…` kinds beside alternatives only say what to do when none of
+    /// those is met.
+    fn compile_any(children: &[config::Requirement], names: &Names, errors: &Errors) -> Self {
         let mut otherwise = Otherwise::Deny;
         let mut compiled = Vec::new();
         for child in children {

@@ -1,48 +1,190 @@
-//! Which rule a path falls under (`config.route.v3.RouteMatch`).
+//! Which rule a request falls under (`config.route.v3.RouteMatch`).
 //!
 //! Paths are compared as Envoy shows them to filters. Whether `/a%2Fb` and `/a/../b` are
 //! normalised before that is the connection manager's setting (`normalize_path`), for this filter
 //! and for the native one.
 
-use crate::config::{PathMatch, PathMatchKind};
+use crate::config::matching::{
+    CookieMatch, HeaderCondition, HeaderMatch, ParameterMatch, PathSpecifier, RouteMatch,
+    StringMatch,
+};
+use crate::extract::{cookies, params};
+use crate::policy::text::TextMatcher;
+use crate::request::RequestHead;
 
-/// A compiled match on the path.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct PathMatcher {
-    kind: Kind,
-    pattern: Vec<u8>,
-    case_sensitive: bool,
+/// A compiled `RouteMatch`.
+#[derive(Clone, Debug)]
+pub struct RouteMatcher {
+    path: PathMatcher,
+    headers: Vec<HeaderMatcher>,
+    parameters: Vec<ParameterMatcher>,
+    cookies: Vec<CookieMatcher>,
+    grpc: bool,
+    route_name: Option<TextMatcher>,
 }
 
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Kind {
-    Exact,
-    Prefix,
+impl RouteMatcher {
+    /// Compiles `wire`.
+    pub fn new(wire: &RouteMatch) -> Self {
+        Self {
+            path: PathMatcher::new(&wire.path, wire.case_sensitive),
+            headers: wire.headers.iter().map(HeaderMatcher::new).collect(),
+            parameters: wire.query_parameters.iter().map(ParameterMatcher::new).collect(),
+            cookies: wire.cookies.iter().map(CookieMatcher::new).collect(),
+            grpc: wire.grpc,
+            route_name: wire.route_name.as_ref().map(TextMatcher::new),
+        }
+    }
+
+    /// Whether a request falls under this match.
+    pub fn matches(&self, head: &RequestHead) -> bool {
+        self.path.matches(head)
+            && self.headers.iter().all(|matcher| matcher.matches(head))
+            && self.parameters.iter().all(|matcher| matcher.matches(head))
+            && self.cookies.iter().all(|matcher| matcher.matches(head))
+            && (!self.grpc || head.is_grpc())
+            && self.route_name.as_ref().is_none_or(|name| name.matches(head.route_name()))
+    }
+
+    /// Whether the host must tell the name of the route.
+    pub fn needs_route_name(&self) -> bool {
+        self.route_name.is_some()
+    }
+}
+
+#[derive(Clone, Debug)]
+enum PathMatcher {
+    Connect,
+    Exact(TextMatcher),
+    /// A prefix; `all` when it is that of all paths.
+    Prefix {
+        matcher: TextMatcher,
+        all: bool,
+    },
+    Separated(TextMatcher, TextMatcher),
 }
 
 impl PathMatcher {
-    /// Compiles `wire`.
-    pub fn new(wire: &PathMatch) -> Self {
-        let (kind, pattern) = match &wire.kind {
-            PathMatchKind::Path(path) => (Kind::Exact, path),
-            PathMatchKind::Prefix(prefix) => (Kind::Prefix, prefix),
+    fn new(wire: &PathSpecifier, case_sensitive: bool) -> Self {
+        use crate::config::matching::Pattern;
+        let text = |pattern: Pattern| {
+            TextMatcher::new(&StringMatch { pattern, ignore_case: !case_sensitive })
         };
-        Self { kind, pattern: pattern.clone().into_bytes(), case_sensitive: wire.case_sensitive }
+        match wire {
+            PathSpecifier::Connect => Self::Connect,
+            PathSpecifier::Path(path) => Self::Exact(text(Pattern::Exact(path.clone()))),
+            PathSpecifier::Regex(regex) => Self::Exact(TextMatcher::regex(regex)),
+            PathSpecifier::Prefix(prefix) => {
+                Self::Prefix { matcher: text(Pattern::Prefix(prefix.clone())), all: prefix == "/" }
+            }
+            PathSpecifier::SeparatedPrefix(prefix) => Self::Separated(
+                text(Pattern::Exact(prefix.clone())),
+                text(Pattern::Prefix(format!("{prefix}/"))),
+            ),
+        }
     }
 
-    /// Whether `path`, without its query, falls under this match.
-    pub fn matches(&self, path: &[u8]) -> bool {
-        let compared = match self.kind {
-            Kind::Exact => Some(path),
+    fn matches(&self, head: &RequestHead) -> bool {
+        let path = head.path();
+        match self {
+            Self::Connect => head.value(":method") == Some(b"CONNECT"),
+            Self::Exact(matcher) => matcher.matches(path),
             // A request without a path, such as CONNECT, falls under the prefix of all paths.
             // (Natively it falls under no rule, and passes.)
-            Kind::Prefix if path.is_empty() && self.pattern == b"/" => return true,
-            Kind::Prefix => path.get(..self.pattern.len()),
+            Self::Prefix { matcher, all } => matcher.matches(path) || (*all && path.is_empty()),
+            Self::Separated(whole, prefix) => whole.matches(path) || prefix.matches(path),
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+struct HeaderMatcher {
+    name: String,
+    condition: Condition,
+    invert: bool,
+    missing_as_empty: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Condition {
+    Present(bool),
+    Range(std::ops::Range<i64>),
+    Text(TextMatcher),
+}
+
+impl HeaderMatcher {
+    fn new(wire: &HeaderMatch) -> Self {
+        let condition = match &wire.value {
+            HeaderCondition::Present(present) => Condition::Present(*present),
+            HeaderCondition::Range { start, end } => Condition::Range(*start..*end),
+            HeaderCondition::Text(text) => Condition::Text(TextMatcher::new(text)),
         };
-        compared.is_some_and(|compared| match self.case_sensitive {
-            true => compared == self.pattern,
-            false => compared.eq_ignore_ascii_case(&self.pattern),
-        })
+        let (invert, missing_as_empty) = (wire.invert, wire.missing_as_empty);
+        Self { name: wire.name.clone(), condition, invert, missing_as_empty }
+    }
+
+    fn matches(&self, head: &RequestHead) -> bool {
+        let mut values: Vec<&[u8]> = head.values(&self.name).collect();
+        if values.is_empty() && self.missing_as_empty {
+            values.push(b"");
+        }
+        let holds = match &self.condition {
+            Condition::Present(present) => values.is_empty() != *present,
+            // An absent header fulfils no condition on its value, and no inverted one.
+            _ if values.is_empty() => return false,
+            // Of several values, natively any one suffices.
+            Condition::Range(range) => values.iter().any(|value| {
+                let number = str::from_utf8(value).ok().and_then(|text| text.trim().parse().ok());
+                number.is_some_and(|number| range.contains(&number))
+            }),
+            Condition::Text(text) => values.iter().any(|value| text.matches(value)),
+        };
+        holds != self.invert
+    }
+}
+
+#[derive(Clone, Debug)]
+struct ParameterMatcher {
+    name: Vec<u8>,
+    value: Option<TextMatcher>,
+    absent: bool,
+}
+
+impl ParameterMatcher {
+    fn new(wire: &ParameterMatch) -> Self {
+        let value = wire.value.as_ref().map(TextMatcher::new);
+        Self { name: wire.name.clone().into_bytes(), value, absent: wire.absent }
+    }
+
+    /// The first parameter of the name counts, undecoded, as natively.
+    fn matches(&self, head: &RequestHead) -> bool {
+        let mut found = head.query().into_iter().flat_map(params);
+        match found.find(|(name, _)| *name == self.name) {
+            None => self.absent,
+            Some((_, value)) => {
+                !self.absent && self.value.as_ref().is_none_or(|matcher| matcher.matches(value))
+            }
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+struct CookieMatcher {
+    name: Vec<u8>,
+    value: TextMatcher,
+    invert: bool,
+}
+
+impl CookieMatcher {
+    fn new(wire: &CookieMatch) -> Self {
+        let (name, invert) = (wire.name.clone().into_bytes(), wire.invert);
+        Self { name, value: TextMatcher::new(&wire.value), invert }
+    }
+
+    fn matches(&self, head: &RequestHead) -> bool {
+        let mut found = head.values("cookie").flat_map(cookies);
+        let holds = found.any(|(name, value)| name == self.name && self.value.matches(value));
+        holds != self.invert
     }
 }
 
@@ -51,15 +193,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn matches() {
+    fn paths() {
         #[track_caller]
-        fn check(kind: PathMatchKind, case_sensitive: bool, path: &str, expected: bool) {
-            let matcher = PathMatcher::new(&PathMatch { kind, case_sensitive });
-            assert_eq!(matcher.matches(path.as_bytes()), expected, "{path}");
+        fn check(path: PathSpecifier, case_sensitive: bool, asked: &str, expected: bool) {
+            let matcher = PathMatcher::new(&path, case_sensitive);
+            let head = RequestHead::new(vec![(b":path".to_vec(), asked.as_bytes().to_vec())]);
+            assert_eq!(matcher.matches(&head), expected, "{path:?} {asked}");
         }
-        let path = || PathMatchKind::Path("/Login".to_owned());
-        let prefix = || PathMatchKind::Prefix("/api/".to_owned());
+        let path = || PathSpecifier::Path("/Login".to_owned());
+        let prefix = || PathSpecifier::Prefix("/api/".to_owned());
+        let separated = || PathSpecifier::SeparatedPrefix("/api".to_owned());
         check(path(), true, "/Login", true);
+        check(path(), true, "/Login?x", true);
         check(path(), true, "/login", false);
         check(path(), false, "/login", true);
         for other in ["/Login/", "/Login%20", "/Login;x", "//Login", "Login", ""] {
@@ -70,8 +215,15 @@ mod tests {
         check(prefix(), true, "/api", false);
         check(prefix(), true, "/API/x", false);
         check(prefix(), false, "/API/x", true);
-        check(PathMatchKind::Prefix(String::new()), true, "", true);
-        check(PathMatchKind::Prefix("/".to_owned()), true, "", true);
-        check(PathMatchKind::Path("/".to_owned()), true, "", false);
+        check(separated(), true, "/api", true);
+        check(separated(), true, "/api?x", true);
+        check(separated(), true, "/api/x", true);
+        check(separated(), true, "/apix", false);
+        check(separated(), false, "/API/", true);
+        check(PathSpecifier::Regex("/[ab]+".to_owned()), true, "/ab?c", true);
+        check(PathSpecifier::Regex("/[ab]+".to_owned()), true, "/abc", false);
+        check(PathSpecifier::Prefix(String::new()), true, "", true);
+        check(PathSpecifier::Prefix("/".to_owned()), true, "", true);
+        check(PathSpecifier::Path("/".to_owned()), true, "", false);
     }
 }

@@ -82,6 +82,8 @@ pub struct Plan {
     pub issuer_ca: Option<String>,
     /// A field of Envoy's `PluginConfig`.
     pub option: Option<(&'static str, Value)>,
+    /// What else is to be different about the listener.
+    pub change: fn(&mut Value),
 }
 
 impl Plan {
@@ -93,6 +95,7 @@ impl Plan {
             issuer_port,
             issuer_ca: None,
             option: None,
+            change: |_| (),
         }
     }
 
@@ -102,8 +105,10 @@ impl Plan {
         if let Some((field, value)) = self.option {
             filter["typed_config"]["config"][field] = value;
         }
+        let mut listener = listener("http", &[filter]);
+        (self.change)(&mut listener["filter_chains"][0]["filters"][0]["typed_config"]);
         let bootstrap = json!({ "static_resources": {
-            "listeners": [listener("http", &[filter])],
+            "listeners": [listener],
             "clusters": [
                 // A name, so that the cluster has to be resolved while the module starts.
                 cluster("issuer", "localhost", self.issuer_port, self.issuer_ca.as_deref()),

@@ -17,4 +17,5 @@ mod bed;
 mod configuration;
 mod hostile;
 mod keys;
+mod outputs;
 mod tokens;

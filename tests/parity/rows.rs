@@ -2,7 +2,9 @@
 
 mod algorithms;
 mod claims;
+mod fields;
 mod locations;
+mod matching;
 mod requirements;
 
 use std::collections::BTreeMap;
@@ -40,7 +42,9 @@ pub(crate) fn scenes() -> (Vec<Scene>, Server) {
     let scenes = [
         algorithms::scenes(),
         claims::scenes(),
+        fields::scenes(),
         locations::scenes(),
+        matching::scenes(),
         requirements::scenes(&issuer),
     ];
     (scenes.into_iter().flatten().collect(), server)

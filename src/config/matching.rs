@@ -1,0 +1,306 @@
+//! The wire structs of rules: `RouteMatch`, `HeaderMatcher`, `QueryParameterMatcher`,
+//! `StringMatcher` (`envoy.config.route.v3`, `envoy.type.matcher.v3`).
+
+use crate::config::fields::Fields;
+use crate::config::reader::Node;
+
+/// `RouteMatch`: everything that is set must hold.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RouteMatch {
+    /// How the path is compared; required.
+    pub path: PathSpecifier,
+    /// Whether the case of the path matters, for all but `safe_regex`. Default: true.
+    pub case_sensitive: bool,
+    /// Conditions on headers.
+    pub headers: Vec<HeaderMatch>,
+    /// Conditions on query parameters.
+    pub query_parameters: Vec<ParameterMatch>,
+    /// Conditions on cookies (natively ignored here).
+    pub cookies: Vec<CookieMatch>,
+    /// Only gRPC requests (natively ignored here).
+    pub grpc: bool,
+    /// Ours: the name of the route that Envoy chose.
+    pub route_name: Option<StringMatch>,
+}
+
+/// The `path_specifier` of a `RouteMatch`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum PathSpecifier {
+    /// `connect_matcher`: CONNECT requests.
+    Connect,
+    /// `path`: the whole path, without the query.
+    Path(String),
+    /// `prefix`: how the path begins.
+    Prefix(String),
+    /// `safe_regex`: the whole path, without the query, as a regular expression.
+    Regex(String),
+    /// `path_separated_prefix`: the path, or what begins with it and a slash.
+    SeparatedPrefix(String),
+}
+
+/// `HeaderMatcher`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct HeaderMatch {
+    /// The header's name.
+    pub name: String,
+    /// What its value must be.
+    pub value: HeaderCondition,
+    /// Whether the condition must not hold.
+    pub invert: bool,
+    /// Whether an absent header counts as an empty one.
+    pub missing_as_empty: bool,
+}
+
+/// What a `HeaderMatcher` asks of the value.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum HeaderCondition {
+    /// `present_match`, or nothing: whether the header is there.
+    Present(bool),
+    /// `range_match`: a whole number from `start`, below `end`.
+    Range {
+        /// The least number.
+        start: i64,
+        /// The number beyond the greatest.
+        end: i64,
+    },
+    /// `string_match`, or one of the older forms.
+    Text(StringMatch),
+}
+
+/// `QueryParameterMatcher`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ParameterMatch {
+    /// The parameter's name, compared undecoded.
+    pub name: String,
+    /// None: it must be there (`present_match: true`).
+    pub value: Option<StringMatch>,
+    /// `present_match: false`: it must not be there.
+    pub absent: bool,
+}
+
+/// `CookieMatcher`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct CookieMatch {
+    /// The cookie's name.
+    pub name: String,
+    /// What its value must be.
+    pub value: StringMatch,
+    /// Whether the condition must not hold.
+    pub invert: bool,
+}
+
+/// `StringMatcher`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct StringMatch {
+    /// How texts are compared.
+    pub pattern: Pattern,
+    /// Whether case is ignored; without effect on regular expressions.
+    pub ignore_case: bool,
+}
+
+/// The `match_pattern` of a `StringMatcher`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Pattern {
+    /// It is in the text.
+    Contains(String),
+    /// It is the text.
+    Exact(String),
+    /// The text begins with it.
+    Prefix(String),
+    /// It matches the whole text.
+    Regex(String),
+    /// The text ends with it.
+    Suffix(String),
+}
+
+impl RouteMatch {
+    pub(super) fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        let path = PathSpecifier::read(fields);
+        for (field, instead) in [
+            ("path_match_policy", "path templates are not supported; use `safe_regex`"),
+            ("runtime_fraction", "a plugin has no runtime; leave it out"),
+            ("tls_context", "a plugin cannot see it; use `headers` on x-forwarded-client-cert"),
+            ("dynamic_metadata", "a plugin cannot see it; match on a header"),
+            ("filter_state", "a plugin cannot match on it; match on a header"),
+        ] {
+            fields.unsupported(field, instead);
+        }
+        Some(Self {
+            case_sensitive: fields
+                .get("case_sensitive")
+                .and_then(|node| node.boolean())
+                .unwrap_or(true),
+            headers: fields.list("headers", HeaderMatch::read),
+            query_parameters: fields.list("query_parameters", ParameterMatch::read),
+            cookies: fields.list("cookies", CookieMatch::read),
+            grpc: fields.get("grpc").map(|node| node.object(|_| ())).is_some(),
+            route_name: fields.get("route_name").and_then(StringMatch::read_or_text),
+            path: path?,
+        })
+    }
+}
+
+impl PathSpecifier {
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        let specifiers =
+            ["prefix", "path", "safe_regex", "connect_matcher", "path_separated_prefix"];
+        let Some((name, node)) = fields.one_of(&specifiers) else {
+            fields.error(
+                "`prefix`, `path`, `safe_regex`, `path_separated_prefix` or `connect_matcher` is \
+                 required",
+            );
+            return None;
+        };
+        match name {
+            "connect_matcher" => node.object(|_| Self::Connect),
+            "safe_regex" => regex(&node).map(Self::Regex),
+            "path" => path(&node, name).map(Self::Path),
+            "prefix" => path(&node, name).map(Self::Prefix),
+            _ => path(&node, name).map(Self::SeparatedPrefix),
+        }
+    }
+}
+
+/// A pattern for paths. One that no path can match would leave open what it is meant to protect.
+fn path(node: &Node<'_>, name: &str) -> Option<String> {
+    let pattern = node.text()?;
+    let anything = pattern.is_empty() && name == "prefix";
+    if !anything && !pattern.starts_with('/') && pattern != "*" {
+        node.error("expected a path, which begins with `/`");
+    }
+    if pattern.contains(['?', '#']) {
+        node.error("paths are compared without their query: expected no `?` and no `#`");
+    }
+    // Envoy's own rule: the slash is what separates.
+    if name == "path_separated_prefix" && pattern.ends_with('/') {
+        node.error("must not end with `/`");
+    }
+    Some(pattern)
+}
+
+impl HeaderMatch {
+    fn read(node: Node<'_>) -> Option<Self> {
+        let forms = [
+            "exact_match",
+            "safe_regex_match",
+            "range_match",
+            "present_match",
+            "prefix_match",
+            "suffix_match",
+            "contains_match",
+            "string_match",
+        ];
+        node.object(|fields| {
+            let name = fields.required("name").and_then(|node| node.non_empty_text());
+            let invert = fields.flag("invert_match");
+            let missing_as_empty = fields.flag("treat_missing_header_as_empty");
+            let value = match fields.one_of(&forms) {
+                None => HeaderCondition::Present(true),
+                Some(("present_match", node)) => HeaderCondition::Present(node.boolean()?),
+                Some(("range_match", node)) => node.object(|fields| {
+                    let mut bound = |name| fields.get(name).and_then(|node| node.integer());
+                    HeaderCondition::Range {
+                        start: bound("start").unwrap_or_default(),
+                        end: bound("end").unwrap_or_default(),
+                    }
+                })?,
+                Some(("string_match", node)) => HeaderCondition::Text(StringMatch::read(node)?),
+                Some(("safe_regex_match", node)) => {
+                    HeaderCondition::Text(Pattern::Regex(regex(&node)?).with_case())
+                }
+                Some((form, node)) => {
+                    let text = node.text()?;
+                    HeaderCondition::Text(
+                        match form {
+                            "exact_match" => Pattern::Exact(text),
+                            "prefix_match" => Pattern::Prefix(text),
+                            "suffix_match" => Pattern::Suffix(text),
+                            _ => Pattern::Contains(text),
+                        }
+                        .with_case(),
+                    )
+                }
+            };
+            Some(Self { name: name?.to_ascii_lowercase(), value, invert, missing_as_empty })
+        })?
+    }
+}
+
+impl ParameterMatch {
+    fn read(node: Node<'_>) -> Option<Self> {
+        node.object(|fields| {
+            let name = fields.required("name").and_then(|node| node.non_empty_text());
+            let (value, absent) = match fields.one_of(&["string_match", "present_match"]) {
+                None => (None, false),
+                Some(("string_match", node)) => (Some(StringMatch::read(node)?), false),
+                Some((_, node)) => (None, !node.boolean()?),
+            };
+            Some(Self { name: name?, value, absent })
+        })?
+    }
+}
+
+impl CookieMatch {
+    fn read(node: Node<'_>) -> Option<Self> {
+        node.object(|fields| {
+            let name = fields.required("name").and_then(|node| node.non_empty_text());
+            let value = fields.required("string_match").and_then(StringMatch::read);
+            let invert = fields.flag("invert_match");
+            Some(Self { name: name?, value: value?, invert })
+        })?
+    }
+}
+
+impl Pattern {
+    fn with_case(self) -> StringMatch {
+        StringMatch { pattern: self, ignore_case: false }
+    }
+}
+
+impl StringMatch {
+    pub(super) fn read(node: Node<'_>) -> Option<Self> {
+        node.object(|fields| {
+            let ignore_case = fields.flag("ignore_case");
+            fields.unsupported("custom", "a plugin has no extensions of Envoy; use another form");
+            let forms = ["exact", "prefix", "suffix", "safe_regex", "contains"];
+            let Some((form, node)) = fields.one_of(&forms) else {
+                fields.error("`exact`, `prefix`, `suffix`, `contains` or `safe_regex` is required");
+                return None;
+            };
+            let pattern = match form {
+                "safe_regex" => Pattern::Regex(regex(&node)?),
+                "exact" => Pattern::Exact(node.text()?),
+                "prefix" => Pattern::Prefix(node.non_empty_text()?),
+                "suffix" => Pattern::Suffix(node.non_empty_text()?),
+                _ => Pattern::Contains(node.non_empty_text()?),
+            };
+            Some(Self { pattern, ignore_case })
+        })?
+    }
+
+    /// A plain text stands for `exact`.
+    fn read_or_text(node: Node<'_>) -> Option<Self> {
+        match node.is_text() {
+            true => node.non_empty_text().map(|text| Pattern::Exact(text).with_case()),
+            false => Self::read(node),
+        }
+    }
+}
+
+/// `RegexMatcher`: RE2's dialect, without the classes that need Unicode tables.
+fn regex(node: &Node<'_>) -> Option<String> {
+    node.object(|fields| {
+        if let Some(node) = fields.get("google_re2") {
+            node.object(|fields| {
+                // Deprecated and without effect here: the size is bounded anyway.
+                fields.get("max_program_size");
+            });
+        }
+        let node = fields.required("regex")?;
+        let regex = node.non_empty_text()?;
+        if let Err(error) = regex_lite::Regex::new(&regex) {
+            node.error(format!("not a regular expression that is supported: {error}"));
+        }
+        Some(regex)
+    })?
+}

@@ -1,0 +1,92 @@
+//! Rules and requirements: from JSON to the wire structs.
+
+use crate::config::fields::Fields;
+use crate::config::matching::RouteMatch;
+use crate::config::reader::Node;
+use crate::config::{Requirement, RequirementKind, Rule};
+
+impl Rule {
+    pub(super) fn read(fields: &mut Fields<'_>) -> Self {
+        Self {
+            matches: fields
+                .required("match")
+                .and_then(|node| node.object(RouteMatch::read))
+                .flatten(),
+            requires: match fields.one_of(&["requires", "requirement_name"]) {
+                Some(("requires", node)) => Requirement::read(node),
+                Some((_, node)) => Some(Requirement {
+                    path: node.path().to_owned(),
+                    kind: RequirementKind::Named(node.non_empty_text().unwrap_or_default()),
+                }),
+                None => fields.get_not_null("requires").and(None),
+            },
+        }
+    }
+}
+
+/// How deep requirements may nest: far beyond anything a person writes.
+const MAX_REQUIREMENT_DEPTH: usize = 16;
+
+impl Requirement {
+    pub(super) fn read(node: Node<'_>) -> Option<Self> {
+        Self::read_at(node, 0)
+    }
+
+    fn read_at(node: Node<'_>, depth: usize) -> Option<Self> {
+        if depth > MAX_REQUIREMENT_DEPTH {
+            node.error("requirements are nested too deeply");
+            return None;
+        }
+        let children = |node: Node<'_>| {
+            node.object(|fields| {
+                let requirements = fields.required("requirements")?;
+                let children =
+                    requirements.list(|node| Self::read_at(node, depth.saturating_add(1)));
+                if children.len() < 2 {
+                    requirements.error("at least two requirements are expected");
+                }
+                Some(children)
+            })
+            .flatten()
+            .unwrap_or_default()
+        };
+        let path = node.path().to_owned();
+        let kind = node.object(|fields| {
+            let kinds = [
+                "provider_name",
+                "provider_and_audiences",
+                "requires_any",
+                "requires_all",
+                "allow_missing",
+                "allow_missing_or_failed",
+            ];
+            for kind in kinds {
+                fields.get_not_null(kind);
+            }
+            let kind = fields.one_of(&kinds);
+            Some(match kind {
+                None => RequirementKind::Nothing,
+                Some(("provider_name", node)) => RequirementKind::Provider {
+                    name: node.non_empty_text()?,
+                    audiences: Vec::new(),
+                },
+                Some(("provider_and_audiences", node)) => {
+                    node.object(|fields| RequirementKind::Provider {
+                        name: fields.required_text("provider_name"),
+                        audiences: fields.texts("audiences"),
+                    })?
+                }
+                Some(("requires_any", node)) => RequirementKind::Any(children(node)),
+                Some(("requires_all", node)) => RequirementKind::All(children(node)),
+                Some((name, node)) => {
+                    node.object(|_| ());
+                    match name {
+                        "allow_missing" => RequirementKind::AllowMissing,
+                        _ => RequirementKind::AllowMissingOrFailed,
+                    }
+                }
+            })
+        })??;
+        Some(Self { path, kind })
+    }
+}

@@ -1,0 +1,224 @@
+//! The reasons: a stable code, the native filter's text and number, and which says more.
+
+use crate::claims::ClaimError;
+use crate::jose::header::HeaderError;
+use crate::jose::jws::JwsError;
+
+/// Why a request is refused.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Reason {
+    /// No token at any location.
+    TokenMissing,
+    /// No provider has this `iss`.
+    IssuerUnknown,
+    /// The token is longer than the gate reads.
+    TokenTooLong,
+    /// Not three parts.
+    TokenMalformed,
+    /// The header is not base64url.
+    HeaderEncoding,
+    /// The header is not JSON.
+    HeaderNotJson,
+    /// `alg` is absent or no string.
+    AlgorithmMissing,
+    /// `alg` is not supported; `none` never is.
+    AlgorithmUnknown,
+    /// `kid` is no string.
+    KidType,
+    /// The header has critical parameters.
+    HeaderCritical,
+    /// The payload is not base64url.
+    PayloadEncoding,
+    /// The payload is not JSON.
+    PayloadNotJson,
+    /// A registered claim has the wrong type.
+    ClaimType(ClaimError),
+    /// The signature is not base64url.
+    SignatureEncoding,
+    /// `nbf` lies ahead.
+    NotYetValid,
+    /// `exp` lies behind.
+    Expired,
+    /// `aud` names none of the audiences.
+    AudienceNotAllowed,
+    /// `sub` is not one of those allowed.
+    SubjectNotAllowed,
+    /// `exp` is absent, or too far away.
+    LifetimeNotAllowed,
+    /// No key of the set fits `kid` and `alg`.
+    KeyUnknown,
+    /// The signature does not fit.
+    SignatureInvalid,
+    /// An Ed25519 signature that is not 64 octets long.
+    SignatureLength,
+    /// More tokens, or tokens with more possible keys, than one request may cost.
+    TooManyTokens,
+    /// The keys cannot be had: the issuer's fault, not the client's.
+    KeysUnavailable,
+    /// Too many requests wait for keys already.
+    TooManyWaiting,
+    /// The configuration is invalid: nobody gets in.
+    ConfigurationInvalid,
+    /// The host did not do what it should: nobody gets in.
+    HostFailed,
+}
+
+impl Reason {
+    /// The stable code for logs and counters.
+    pub fn code(self) -> &'static str {
+        self.row().0
+    }
+
+    /// What the client reads.
+    pub fn text(self) -> &'static str {
+        self.row().1
+    }
+
+    /// The number of the native filter's status, for `failed_status_in_metadata`; what it does not
+    /// know counts as its `JwtVerificationFail`.
+    pub(super) fn native_code(self) -> u8 {
+        match self {
+            Self::TokenMissing => 1,
+            Self::NotYetValid => 2,
+            Self::Expired => 3,
+            Self::TokenMalformed => 4,
+            Self::HeaderEncoding => 5,
+            Self::HeaderNotJson => 6,
+            Self::AlgorithmMissing => 7,
+            Self::AlgorithmUnknown => 8,
+            Self::KidType => 9,
+            Self::PayloadEncoding => 10,
+            Self::PayloadNotJson => 11,
+            Self::ClaimType(ClaimError::IssType) => 12,
+            Self::ClaimType(ClaimError::SubType) => 13,
+            Self::ClaimType(ClaimError::IatType) => 14,
+            Self::ClaimType(ClaimError::IatRange) => 15,
+            Self::ClaimType(ClaimError::NbfType) => 16,
+            Self::ClaimType(ClaimError::NbfRange) => 17,
+            Self::ClaimType(ClaimError::ExpType) => 18,
+            Self::ClaimType(ClaimError::ExpRange) => 19,
+            Self::ClaimType(ClaimError::JtiType) => 20,
+            Self::ClaimType(ClaimError::AudType) => 21,
+            Self::SignatureEncoding => 22,
+            Self::SignatureLength => 23,
+            Self::IssuerUnknown => 24,
+            Self::AudienceNotAllowed => 25,
+            Self::TooManyTokens => 27,
+            Self::KeyUnknown => 32,
+            Self::KeysUnavailable => 40,
+            _ => 26,
+        }
+    }
+
+    fn row(self) -> (&'static str, &'static str) {
+        match self {
+            Self::TokenMissing => ("token_missing", "Jwt is missing"),
+            Self::IssuerUnknown => ("issuer_unknown", "Jwt issuer is not configured"),
+            Self::TokenTooLong => ("token_too_long", "Jwt is too long"),
+            Self::TokenMalformed => (
+                "token_malformed",
+                "Jwt is not in the form of Header.Payload.Signature with two dots and 3 sections",
+            ),
+            Self::HeaderEncoding => {
+                ("header_encoding", "Jwt header is an invalid Base64url encoded")
+            }
+            Self::HeaderNotJson => ("header_not_json", "Jwt header is an invalid JSON"),
+            Self::AlgorithmMissing => {
+                ("algorithm_missing", "Jwt header [alg] field is required and must be a string")
+            }
+            Self::AlgorithmUnknown => ("algorithm_unknown", "Jwt header [alg] is not supported"),
+            Self::KidType => ("kid_type", "Jwt header [kid] field is not a string"),
+            Self::HeaderCritical => {
+                ("header_critical", "Jwt header [crit] names a parameter that is not supported")
+            }
+            Self::PayloadEncoding => {
+                ("payload_encoding", "Jwt payload is an invalid Base64url encoded")
+            }
+            Self::PayloadNotJson => ("payload_not_json", "Jwt payload is an invalid JSON"),
+            Self::ClaimType(claim) => claim_row(claim),
+            Self::SignatureEncoding => {
+                ("signature_encoding", "Jwt signature is an invalid Base64url encoded")
+            }
+            Self::NotYetValid => ("not_yet_valid", "Jwt not yet valid"),
+            Self::Expired => ("expired", "Jwt is expired"),
+            Self::AudienceNotAllowed => {
+                ("audience_not_allowed", "Audiences in Jwt are not allowed")
+            }
+            Self::SubjectNotAllowed => ("subject_not_allowed", "Jwt verification fails"),
+            Self::LifetimeNotAllowed => ("lifetime_not_allowed", "Jwt verification fails"),
+            Self::KeyUnknown => {
+                ("key_unknown", "Jwks doesn't have key to match kid or alg from Jwt")
+            }
+            Self::SignatureInvalid => ("signature_invalid", "Jwt verification fails"),
+            Self::SignatureLength => ("signature_length", "Jwt ED25519 signature is wrong length"),
+            Self::TooManyTokens => ("too_many_tokens", "Found multiple Jwt tokens"),
+            Self::KeysUnavailable => ("keys_unavailable", "Jwks remote fetch is failed"),
+            Self::TooManyWaiting => ("too_many_waiting", "Too many requests wait for the Jwks"),
+            Self::ConfigurationInvalid => {
+                ("configuration_invalid", "The Jwt configuration is invalid")
+            }
+            Self::HostFailed => ("host_failed", "The Jwt could not be checked"),
+        }
+    }
+
+    /// Which of two reasons says more, when a requirement had several ways to be met: another
+    /// provider's "no token" or "not my issuer" says the least, as natively.
+    pub(super) fn rank(self) -> u8 {
+        match self {
+            Self::TokenMissing => 0,
+            Self::IssuerUnknown => 1,
+            _ => 2,
+        }
+    }
+
+    pub(super) fn is_our_fault(self) -> bool {
+        matches!(
+            self,
+            Self::KeysUnavailable
+                | Self::TooManyWaiting
+                | Self::ConfigurationInvalid
+                | Self::HostFailed
+        )
+    }
+}
+
+fn claim_row(claim: ClaimError) -> (&'static str, &'static str) {
+    match claim {
+        ClaimError::AudType => {
+            ("aud_type", "Jwt payload [aud] field is not a string or string list")
+        }
+        ClaimError::ExpRange => {
+            ("exp_range", "Jwt payload [exp] field is not a positive 64 bit integer")
+        }
+        ClaimError::ExpType => ("exp_type", "Jwt payload [exp] field is not an integer"),
+        ClaimError::IatRange => {
+            ("iat_range", "Jwt payload [iat] field is not a positive 64 bit integer")
+        }
+        ClaimError::IatType => ("iat_type", "Jwt payload [iat] field is not an integer"),
+        ClaimError::IssType => ("iss_type", "Jwt payload [iss] field is not a string"),
+        ClaimError::JtiType => ("jti_type", "Jwt payload [jti] field is not a string"),
+        ClaimError::NbfRange => {
+            ("nbf_range", "Jwt payload [nbf] field is not a positive 64 bit integer")
+        }
+        ClaimError::NbfType => ("nbf_type", "Jwt payload [nbf] field is not an integer"),
+        ClaimError::SubType => ("sub_type", "Jwt payload [sub] field is not a string"),
+    }
+}
+
+impl From<JwsError> for Reason {
+    fn from(error: JwsError) -> Self {
+        match error {
+            JwsError::Header(HeaderError::AlgorithmMissing) => Self::AlgorithmMissing,
+            JwsError::Header(HeaderError::AlgorithmUnknown) => Self::AlgorithmUnknown,
+            JwsError::Header(HeaderError::Critical) => Self::HeaderCritical,
+            JwsError::Header(HeaderError::KidType) => Self::KidType,
+            JwsError::Header(HeaderError::NotJson) => Self::HeaderNotJson,
+            JwsError::HeaderEncoding => Self::HeaderEncoding,
+            JwsError::NotThreeParts => Self::TokenMalformed,
+            JwsError::PayloadEncoding => Self::PayloadEncoding,
+            JwsError::PayloadNotJson => Self::PayloadNotJson,
+            JwsError::SignatureEncoding => Self::SignatureEncoding,
+            JwsError::TooLong => Self::TokenTooLong,
+        }
+    }
+}

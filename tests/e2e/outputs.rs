@@ -1,0 +1,99 @@
+//! What verified tokens become besides headers: filter state, other routes, counters.
+
+use jwt_gate_demo::http::Request;
+use jwt_gate_demo::keys::{Alg, SigningKey, jwks};
+use serde_json::{Value, json};
+
+use crate::bed::{Plan, eventually};
+
+const LOG: &str = "state: %FILTER_STATE(wasm.jwt_gate.payload:PLAIN)% \
+                   %FILTER_STATE(wasm.jwt_gate.header:PLAIN)% \
+                   %FILTER_STATE(wasm.jwt_gate.failed:PLAIN)% \
+                   %CEL(filter_state['wasm.jwt_gate.payload'])%\n";
+
+fn provider(key: &SigningKey) -> Value {
+    json!({
+        "local_jwks": { "inline_string": jwks(&[key]).to_string() },
+        "payload_in_metadata": "payload",
+        "header_in_metadata": "header",
+        "failed_status_in_metadata": "failed",
+        "normalize_payload_in_metadata": { "space_delimited_claims": ["scope"] },
+        "claim_to_headers": [{ "header_name": "x-tier", "claim_name": "tier" }],
+        "clear_route_cache": true,
+    })
+}
+
+/// What native leaves in dynamic metadata is in the filter state: access logs and CEL can read it.
+#[test]
+fn payload_header_and_failure_are_in_the_filter_state() {
+    let key = SigningKey::generate(Alg::ES256, "k");
+    let mut plan = Plan::new(json!({ "providers": { "p": provider(&key) } }), 1);
+    plan.change = |manager| {
+        let format = &mut manager["access_log"][0]["typed_config"]["log_format"];
+        format["text_format_source"]["inline_string"] = json!(LOG);
+        format["formatters"] = json!([{
+            "name": "envoy.formatter.cel",
+            "typed_config": { "@type": "type.googleapis.com/envoy.extensions.formatter.cel.v3.Cel" },
+        }]);
+    };
+    let bed = plan.start();
+    let good = key.sign(&json!({"sub": "alice", "scope": "read  write"}));
+    assert_eq!(bed.get(&good).status, 200);
+    assert_eq!(bed.get(&key.sign(&json!({"exp": 5}))).status, 401);
+    let payload = r#"{"scope":["read","write"],"sub":"alice"}"#;
+    let line = format!(r#"state: {payload} {{"alg":"ES256","kid":"k","typ":"JWT"}} - {payload}"#);
+    eventually("the payload is in the log", || bed.log().contains(&line));
+    let line = r#"state: - - {"code":3,"message":"Jwt is expired"}"#;
+    eventually("the failure is in the log", || bed.log().contains(line));
+}
+
+/// A claim that became a header can choose the route.
+#[test]
+fn the_route_is_chosen_again() {
+    let key = SigningKey::generate(Alg::ES256, "k");
+    let mut plan = Plan::new(json!({ "providers": { "p": provider(&key) } }), 1);
+    plan.change = |manager| {
+        let routes = &mut manager["route_config"]["virtual_hosts"][0]["routes"];
+        let gold = json!({
+            "match": { "prefix": "/", "headers": [
+                { "name": "x-tier", "string_match": { "exact": "gold" } } ] },
+            "direct_response": { "status": 202 },
+        });
+        routes.as_array_mut().unwrap().insert(0, gold);
+    };
+    let bed = plan.start();
+    assert_eq!(bed.get(&key.sign(&json!({"tier": "gold"}))).status, 202);
+    assert_eq!(bed.get(&key.sign(&json!({"tier": "lead"}))).status, 200);
+    let spoofed = Request::get("/").bearer(&key.sign(&json!({}))).header("x-tier", "gold");
+    assert_eq!(bed.send(&spoofed).status, 200);
+}
+
+/// In place of per-route configuration: rules for the route that Envoy chose, by its name.
+#[test]
+fn rules_can_ask_for_the_name_of_the_route() {
+    let key = SigningKey::generate(Alg::ES256, "k");
+    let configuration = json!({
+        "providers": { "p": provider(&key) },
+        "rules": [
+            { "match": { "prefix": "/", "route_name": "open" } },
+            { "match": { "prefix": "/" }, "requires": { "provider_name": "p" } },
+        ],
+        "stat_prefix": "mine",
+    });
+    let mut plan = Plan::new(configuration, 1);
+    plan.change = |manager| {
+        let routes = &mut manager["route_config"]["virtual_hosts"][0]["routes"];
+        let open = json!({
+            "name": "open",
+            "match": { "path": "/health" },
+            "direct_response": { "status": 204 },
+        });
+        routes.as_array_mut().unwrap().insert(0, open);
+    };
+    let bed = plan.start();
+    assert_eq!(bed.send(&Request::get("/health")).status, 204);
+    assert_eq!(bed.send(&Request::get("/health/x")).status, 401);
+    assert_eq!(bed.get(&key.sign(&json!({}))).status, 200);
+    assert_eq!(bed.counter("mine.allowed"), 2);
+    assert_eq!(bed.counter("mine.denied_for.token_missing"), 1);
+}
