@@ -6,6 +6,7 @@
 
 pub mod fields;
 pub mod matching;
+pub mod protobuf_struct;
 mod read;
 pub mod reader;
 mod requirement;
@@ -25,6 +26,8 @@ pub struct Config {
     pub rules: Vec<Rule>,
     /// Ours: what is required where no rule matches. Not set: nothing, as natively.
     pub default_requirement: Option<Requirement>,
+    /// What is required where no rule matches, by a text in the filter state.
+    pub filter_state_rules: Option<FilterStateRules>,
     /// Requirements by name, for rules with `requirement_name`.
     pub requirement_map: BTreeMap<String, Requirement>,
     /// Let CORS preflights through without a token. Default: false.
@@ -141,6 +144,15 @@ pub struct Rule {
     pub requires: Option<Requirement>,
 }
 
+/// `FilterStateRule`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct FilterStateRules {
+    /// The name of the filter state object. Required.
+    pub name: String,
+    /// Requirements by the object's text.
+    pub requires: BTreeMap<String, Requirement>,
+}
+
 /// `JwtRequirement`, with the place where it stands.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Requirement {
@@ -159,6 +171,9 @@ pub enum RequirementKind {
     AllowMissing,
     /// `allow_missing_or_failed`: anything goes; good tokens are still read.
     AllowMissingOrFailed,
+    /// `extract_only_without_validation`: anything goes; when a token is not good, this header
+    /// says `false` (empty: `x-jwt-signature-verified`; `-`: none).
+    ExtractOnly(String),
     /// `requires_any`: one of at least two.
     Any(Vec<Requirement>),
     /// `requirement_name` of a rule: one of `requirement_map`.

@@ -25,7 +25,7 @@ use crate::jwks::key_store::{Answered, FetchFailure, KeyStore};
 use crate::policy::check::Budget;
 use crate::policy::evaluate::{Evaluation, Patience, Verdict, Wanted};
 use crate::policy::{KeySource, Policy, ProviderIndex};
-use crate::request::{RequestEdits, RequestHead};
+use crate::request::{PropertyPath, RequestEdits, RequestHead};
 use crate::time::UnixTime;
 
 /// `Retry-After` for requests that find no room to wait.
@@ -153,9 +153,9 @@ impl Engine {
         stores.chain(self.waiting.next_deadline()).min().map(|due| due.since(self.now))
     }
 
-    /// Whether requests must come with the name of their route.
-    pub fn needs_route_name(&self) -> bool {
-        self.policy.as_ref().is_some_and(|policy| policy.needs_route_name)
+    /// What requests must come with beside their headers.
+    pub fn properties(&self) -> Vec<PropertyPath> {
+        self.policy.as_ref().map(|policy| policy.properties.clone()).unwrap_or_default()
     }
 
     /// What stands before the counters' own names.

@@ -8,6 +8,7 @@
 //! - the engine belongs to its root context, never to a static: a VM can hold several roots.
 
 mod abi;
+mod stream;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -16,11 +17,12 @@ use std::time::Duration;
 
 use proxy_wasm::hostcalls::dispatch_http_call;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::{Action, BufferType, ContextType, LogLevel, MapType};
+use proxy_wasm::types::{BufferType, ContextType, LogLevel, MapType};
 
 use crate::denial::{Denial, Manner, Reason, Rejection};
-use crate::engine::{self, Counter, Decision, Effect, Engine, FetchId, FetchRequest, StreamId};
+use crate::engine::{self, Counter, Effect, Engine, FetchId, FetchRequest, StreamId};
 use crate::host::abi::HostError;
+use crate::host::stream::Stream;
 use crate::jwks::key_set::MAX_SET_OCTETS;
 use crate::jwks::key_store::FetchFailure;
 use crate::policy::Policy;
@@ -53,6 +55,8 @@ struct Gate {
     /// Requests that waited, and may not go on: they wait still, or were refused.
     held: RefCell<BTreeSet<u32>>,
     counters: RefCell<BTreeMap<Counter, u32>>,
+    /// How many waiting requests were answered in this turn.
+    answers: Cell<usize>,
     tick: Cell<Duration>,
 }
 
@@ -64,6 +68,7 @@ impl Gate {
             dispatched: RefCell::default(),
             held: RefCell::default(),
             counters: RefCell::default(),
+            answers: Cell::default(),
             tick: Cell::default(),
         }
     }
@@ -75,8 +80,8 @@ impl Gate {
     /// Carries out what the engine wants, on behalf of context `own`; what is too much for one turn
     /// is left for the next tick.
     fn carry_out(&self, own: u32) {
-        let mut answers: usize = 0;
-        while answers < MAX_ANSWERS_PER_TURN {
+        let mut strayed = false;
+        while self.answers.get() < MAX_ANSWERS_PER_TURN {
             let effect = self.engine.borrow_mut().next_effect();
             let Some(effect) = effect else { break };
             match effect {
@@ -87,13 +92,15 @@ impl Gate {
                 Effect::Log(level, line) => log(level, &line),
                 // A stream that cannot be made effective is gone, and needs no answer.
                 Effect::Reject(StreamId(stream), rejection) => {
-                    answers = answers.saturating_add(1);
+                    strayed = true;
+                    self.answers.set(self.answers.get().saturating_add(1));
                     if abi::set_effective_context(stream).is_ok() {
                         reject(&rejection);
                     }
                 }
                 Effect::Resume(StreamId(stream), edits) => {
-                    answers = answers.saturating_add(1);
+                    strayed = true;
+                    self.answers.set(self.answers.get().saturating_add(1));
                     if abi::set_effective_context(stream).is_ok()
                         && let Err(error) = self.resume(stream, &edits)
                     {
@@ -102,7 +109,7 @@ impl Gate {
                 }
             }
         }
-        if answers > 0 && abi::set_effective_context(own).is_err() {
+        if strayed && abi::set_effective_context(own).is_err() {
             abi::log(LogLevel::Error, "jwt-gate: the host lost its own context");
         }
         self.set_tick();
@@ -173,6 +180,7 @@ struct Root {
 
 impl Context for Root {
     fn on_http_call_response(&mut self, token: u32, headers: usize, _body: usize, _: usize) {
+        self.gate.answers.set(0);
         let id = self.gate.dispatched.borrow_mut().remove(&token);
         let (Some(id), Ok(now)) = (id, abi::now()) else { return };
         let answer = read_answer(headers);
@@ -211,6 +219,7 @@ impl RootContext for Root {
     }
 
     fn on_tick(&mut self) {
+        self.gate.answers.set(0);
         let Ok(now) = abi::now() else { return };
         self.gate.engine.borrow_mut().handle_tick(now);
         self.gate.carry_out(self.id);
@@ -219,106 +228,11 @@ impl RootContext for Root {
     }
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
-        let passage = Passage::Undecided;
-        Some(Box::new(Stream { id, gate: Rc::clone(&self.gate), passage }))
+        Some(Box::new(Stream::new(id, Rc::clone(&self.gate))))
     }
 
     fn get_type(&self) -> Option<ContextType> {
         Some(ContextType::HttpContext)
-    }
-}
-
-/// One request.
-struct Stream {
-    id: u32,
-    gate: Rc<Gate>,
-    passage: Passage,
-}
-
-/// Whether a request may go on.
-#[derive(Clone, Copy, Eq, PartialEq)]
-enum Passage {
-    /// It may.
-    Free,
-    /// It may not.
-    Refused,
-    /// Its headers were not looked at.
-    Undecided,
-    /// It had to wait: [`Gate::held`] knows.
-    Waited,
-}
-
-impl Stream {
-    /// What a request head holds beside its headers, if the policy wants it.
-    fn complete(&self, head: RequestHead) -> RequestHead {
-        if !self.gate.engine.borrow().needs_route_name() {
-            return head;
-        }
-        // A request without a route has no name; the rule that asks for one does not match it.
-        let name = abi::property(&["xds", "route_name"]).unwrap_or_default();
-        head.with_route_name(name)
-    }
-
-    /// The answer to a callback after the headers. With `allow_on_headers_stop_iteration`, Envoy
-    /// sends the body through while the headers are held, and one `Continue` would send all of it
-    /// on.
-    fn go_on(&self) -> Action {
-        let free = match self.passage {
-            Passage::Free => true,
-            Passage::Refused | Passage::Undecided => false,
-            Passage::Waited => !self.gate.held.borrow().contains(&self.id),
-        };
-        if free { Action::Continue } else { Action::Pause }
-    }
-}
-
-impl Context for Stream {
-    fn on_done(&mut self) -> bool {
-        if self.passage == Passage::Waited {
-            self.gate.engine.borrow_mut().handle_gone(StreamId(self.id));
-            self.gate.held.borrow_mut().remove(&self.id);
-        }
-        true
-    }
-}
-
-impl HttpContext for Stream {
-    fn on_http_request_headers(&mut self, _headers: usize, _end_of_stream: bool) -> Action {
-        let facts = abi::headers(MapType::HttpRequestHeaders)
-            .and_then(|headers| Ok((self.complete(RequestHead::new(headers)), abi::now()?)));
-        let decision = match facts {
-            Ok((head, now)) => {
-                self.gate.engine.borrow_mut().handle_request(StreamId(self.id), head, now)
-            }
-            Err(error) => Decision::Reject(host_failed(error)),
-        };
-        self.gate.carry_out(self.id);
-        self.passage = match decision {
-            Decision::Forward(edits) => match apply(&edits) {
-                Ok(()) => Passage::Free,
-                Err(error) => {
-                    reject(&host_failed(error));
-                    Passage::Refused
-                }
-            },
-            Decision::Reject(rejection) => {
-                reject(&rejection);
-                Passage::Refused
-            }
-            Decision::Wait => {
-                self.gate.held.borrow_mut().insert(self.id);
-                Passage::Waited
-            }
-        };
-        self.go_on()
-    }
-
-    fn on_http_request_body(&mut self, _size: usize, _end_of_stream: bool) -> Action {
-        self.go_on()
-    }
-
-    fn on_http_request_trailers(&mut self, _trailers: usize) -> Action {
-        self.go_on()
     }
 }
 

@@ -9,3 +9,4 @@ pub mod header;
 pub mod jwk;
 pub mod jws;
 pub mod signature;
+pub mod x509;

@@ -14,7 +14,7 @@
 //! | [`jwks`] | key sets, and how they stay fresh |
 //! | [`denial`] | refusals, and what clients are told |
 //! | [`config`] | the configuration as written |
-//! | [`json`], [`time`] | strict JSON; the time as the host tells it |
+//! | [`json`], [`time`], [`expression`] | strict JSON; the time; regular expressions |
 //!
 //! `ARCHITECTURE.md` says what each of them must not know.
 
@@ -22,6 +22,7 @@ pub mod claims;
 pub mod config;
 pub mod denial;
 pub mod engine;
+pub mod expression;
 pub mod extract;
 #[cfg(any(target_arch = "wasm32", test))]
 mod header_pairs;

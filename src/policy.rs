@@ -13,14 +13,14 @@ pub mod text;
 
 use std::collections::BTreeMap;
 
-use crate::config::Config;
 use crate::config::reader::{ConfigError, Errors};
+use crate::config::{self, Config};
 use crate::denial::Manner;
 use crate::policy::identity::IdentityHeaders;
 pub use crate::policy::provider::{KeySource, Provider, RemoteKeys};
 use crate::policy::requirement::{Names, Requirement};
 use crate::policy::route::RouteMatcher;
-use crate::request::RequestHead;
+use crate::request::{PropertyPath, RequestHead};
 
 /// The place of a provider in [`Policy::providers`].
 pub type ProviderIndex = usize;
@@ -31,13 +31,14 @@ pub struct Policy {
     /// All providers, in the order of their names.
     pub providers: Vec<Provider>,
     keys_unavailable_status: u16,
-    /// Whether the host must tell the name of the route.
-    pub needs_route_name: bool,
+    /// What the host must tell of a request beside its headers.
+    pub properties: Vec<PropertyPath>,
     /// A part of the counters' names, with a dot behind it if there is one.
     pub stat_prefix: String,
     strip_failure_response: bool,
     bypass_cors_preflight: bool,
     rules: Vec<Rule>,
+    state_rules: Option<StateRules>,
     fallback: Requirement,
     identity_headers: IdentityHeaders,
 }
@@ -46,6 +47,29 @@ pub struct Policy {
 struct Rule {
     matcher: RouteMatcher,
     requirement: Requirement,
+}
+
+/// `filter_state_rules`: what is required by a text that an earlier filter left.
+#[derive(Debug)]
+struct StateRules {
+    path: PropertyPath,
+    requirements: BTreeMap<Vec<u8>, Requirement>,
+}
+
+impl StateRules {
+    fn compile(wire: config::FilterStateRules, names: &Names, errors: &Errors) -> Self {
+        let requirements = wire.requires.iter().map(|(value, requirement)| {
+            (value.clone().into_bytes(), Requirement::compile(requirement, names, errors))
+        });
+        Self {
+            requirements: requirements.collect(),
+            path: vec!["filter_state".to_owned(), wire.name],
+        }
+    }
+
+    fn requirement(&self, head: &RequestHead) -> Option<&Requirement> {
+        self.requirements.get(head.property(&self.path)?)
+    }
 }
 
 impl Policy {
@@ -91,21 +115,34 @@ impl Policy {
             .into_iter()
             .filter_map(|(name, provider)| Provider::compile(name, provider, &errors))
             .collect();
+        let state_rules =
+            config.filter_state_rules.map(|wire| StateRules::compile(wire, &names, &errors));
+        let properties = rules.iter().flat_map(|rule| rule.matcher.properties());
+        let mut properties: Vec<_> =
+            properties.chain(state_rules.iter().map(|rules| &rules.path)).cloned().collect();
+        properties.sort();
+        properties.dedup();
+        let requirements = rules.iter().map(|rule| &rule.requirement).chain([&fallback]);
+        let requirements =
+            requirements.chain(state_rules.iter().flat_map(|rules| rules.requirements.values()));
+        let status_headers: Vec<_> = requirements.flat_map(Requirement::status_headers).collect();
+        refuse_unstable_routes(&rules, &providers, &status_headers, &errors);
         let policy = Self {
-            needs_route_name: rules.iter().any(|rule| rule.matcher.needs_route_name()),
+            properties,
             stat_prefix: match config.stat_prefix {
                 prefix if prefix.is_empty() => prefix,
                 prefix => prefix + ".",
             },
             strip_failure_response: config.strip_failure_response,
             bypass_cors_preflight: config.bypass_cors_preflight,
-            identity_headers: IdentityHeaders::of(&providers),
+            identity_headers: IdentityHeaders::of(&providers, status_headers.iter()),
             keys_unavailable_status: match config.keys_unavailable_status {
                 Some(401) => 401,
                 _ => 503,
             },
             providers,
             rules,
+            state_rules,
             fallback,
         };
         (policy, errors.into_sorted())
@@ -113,7 +150,7 @@ impl Policy {
 
     /// What is open, in one line for the log: an operator should not find out from an attacker.
     pub fn report(&self) -> String {
-        let open = |requirement: &Requirement| *requirement == Requirement::Nothing;
+        let open = Requirement::is_always_met;
         let rules: Vec<String> = (0_usize..)
             .zip(&self.rules)
             .filter(|(_, rule)| open(&rule.requirement))
@@ -130,7 +167,7 @@ impl Policy {
         let preflights = if self.bypass_cors_preflight { "open" } else { "as other requests" };
         let (providers, count) = (self.providers.len(), self.rules.len());
         format!(
-            "{providers} providers, {count} rules; rules that require nothing: {rules}; \
+            "{providers} providers, {count} rules; rules that let everything pass: {rules}; \
              what no rule matches: {rest}; CORS preflights: {preflights}"
         )
     }
@@ -157,6 +194,28 @@ impl Policy {
         self.rules
             .iter()
             .find(|rule| rule.matcher.matches(head))
-            .map_or(&self.fallback, |rule| &rule.requirement)
+            .map(|rule| &rule.requirement)
+            .or_else(|| self.state_rules.as_ref()?.requirement(head))
+            .unwrap_or(&self.fallback)
+    }
+}
+
+/// Any change to a request makes Envoy choose its route again, after the gate has decided on the
+/// route before. Where rules ask for the route, the gate must change nothing.
+fn refuse_unstable_routes(
+    rules: &[Rule],
+    providers: &[Provider],
+    status_headers: &[String],
+    errors: &Errors,
+) {
+    let stable = status_headers.is_empty() && providers.iter().all(Provider::changes_nothing);
+    for (index, rule) in (0_usize..).zip(rules) {
+        if !stable && rule.matcher.properties().next().is_some() {
+            errors.push(
+                &format!("rules[{index}].match.route_name"),
+                "every provider must have `forward: true` and write no headers: any change to a \
+                 request makes Envoy choose its route again, after the decision",
+            );
+        }
     }
 }

@@ -7,23 +7,27 @@
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct RequestHead {
     headers: Vec<(Vec<u8>, Vec<u8>)>,
-    route_name: Vec<u8>,
+    properties: Vec<(PropertyPath, Vec<u8>)>,
 }
+
+/// The path of a property that the proxy knows of a request, such as `xds`, `route_name`.
+pub type PropertyPath = Vec<String>;
 
 impl RequestHead {
     /// A head of these headers, pseudo-headers included, in their order.
     pub fn new(headers: Vec<(Vec<u8>, Vec<u8>)>) -> Self {
-        Self { headers, route_name: Vec::new() }
+        Self { headers, properties: Vec::new() }
     }
 
-    /// The same head, with the name of the route that the proxy chose.
-    pub fn with_route_name(self, route_name: Vec<u8>) -> Self {
-        Self { route_name, ..self }
+    /// The same head, with what the proxy knows beside the headers.
+    pub fn with_properties(self, properties: Vec<(PropertyPath, Vec<u8>)>) -> Self {
+        Self { properties, ..self }
     }
 
-    /// The name of the route; empty when it has none, or none was asked for.
-    pub fn route_name(&self) -> &[u8] {
-        &self.route_name
+    /// The property at `path`, if it was asked for and the proxy knows it.
+    pub fn property(&self, path: &PropertyPath) -> Option<&[u8]> {
+        let found = self.properties.iter().find(|(own, _)| own == path);
+        found.map(|(_, value)| value.as_slice())
     }
 
     /// Whether this is a gRPC request, by Envoy's rule: `application/grpc`, alone or with `+` and

@@ -75,6 +75,9 @@ fn spellings_of_protobuf_json() {
     );
     check(with("/providers/local/clock_skew_seconds", json!(5.0)), &[]);
     check(with("/providers/local/clock_skew", json!("0s")), &[]);
+    let paths = json!([{"header_name": "x-a", "claim_path": [{"key": "a.b"}, {"key": "c"}]},
+        {"header_name": "x-b", "claim_path": ["a.b", "c"]}]);
+    check(with("/providers/local/claim_to_headers", paths), &[]);
 }
 
 #[test]
@@ -132,7 +135,7 @@ fn all_mistakes_appear_at_once_each_with_its_path() {
             "rules[0]: `match` is required",
             "rules[0].requires: no provider is called `nobody`; there is: a b, p, q",
             "rules[1].match: `prefix`, `path`, `safe_regex`, `path_separated_prefix` or `connect_matcher` is required",
-            "rules[1].match.tls_context: a plugin cannot see it; use `headers` on x-forwarded-client-cert",
+            "rules[1].match.tls_context: it is not supported; use `headers` on x-forwarded-client-cert",
             "rules[1].requires.requires_any.requirements: at least two requirements are expected",
             "rules[2].match: only one of `prefix`, `path` may be set",
             "rules[2].requires.allow_missing.x: unknown field; expected none",
@@ -155,11 +158,14 @@ fn whole_texts() {
     ] {
         assert_ne!(errors(text), "", "{text}");
     }
+    // What an empty `google.protobuf.Struct` is, and no configuration at all.
+    assert_eq!(errors(""), "`providers` is required\n");
     assert_eq!(
         errors("{\"a\":1,\"a\":1}"),
         "the configuration is not acceptable: \
          an object names a member twice (line 1, column 13); \
-         expected a JSON text, delivered as google.protobuf.StringValue\n"
+         expected a JSON text, delivered as google.protobuf.StringValue, \
+         or a google.protobuf.Struct\n"
     );
 }
 
@@ -226,7 +232,37 @@ fn mistakes_that_would_open_traffic() {
         ),
         &[&format!("rules[0].requires.requires_any.requirements[1].allow_missing: {within}")],
     );
+    check(
+        with("/rules", json!([{"match": all(), "requirementName": null}])),
+        &[&format!("rules[0].requirementName: {within}")],
+    );
     let required = || json!({"provider_name": "local"});
+    // Conditions that no request fulfils.
+    for (matches, line) in [
+        (
+            json!({"safe_regex": {"regex": "admin/.*"}}),
+            "safe_regex: expected an expression for whole paths, which begin with `/`",
+        ),
+        (
+            json!({"safe_regex": {"regex": "(?x) /a # b"}}),
+            "safe_regex.regex: not a regular expression that is supported: \
+             the flags of RE2 are `i`, `m`, `s` and `U`",
+        ),
+        (
+            json!({"prefix": "/", "headers": [{"name": "x y"}]}),
+            "headers[0].name: expected the name of a header",
+        ),
+        (
+            json!({"prefix": "/", "headers": [{"name": "x", "contains_match": ""}]}),
+            "headers[0].contains_match: must not be empty",
+        ),
+        (
+            json!({"prefix": "/", "headers": [{"name": "x", "range_match": {}}]}),
+            "headers[0].range_match: no number is from `start` to below `end`",
+        ),
+    ] {
+        check(rule(matches, required()), &[&format!("rules[0].match.{line}")]);
+    }
     for (matches, field) in [
         (json!({"prefix": "admin"}), "prefix"),
         (json!({"path": "admin"}), "path"),
@@ -244,6 +280,99 @@ fn mistakes_that_would_open_traffic() {
     }
     for pattern in ["/", "", "*"] {
         check(rule(json!({"prefix": pattern}), required()), &[]);
+    }
+}
+
+/// Every field of the native message is known: read, or refused with a sentence; none is ignored.
+#[test]
+fn every_field_of_the_native_message_is_known() {
+    // Where an object of each message stands.
+    let places = [
+        ("JwtAuthentication", ""),
+        ("JwtProvider", "/providers/remote"),
+        ("JwtProvider.NormalizePayload", "/providers/remote/normalize_payload_in_metadata"),
+        ("RemoteJwks", "/providers/remote/remote_jwks"),
+        ("HttpUri", "/providers/remote/remote_jwks/http_uri"),
+        ("JwksAsyncFetch", "/providers/remote/remote_jwks/async_fetch"),
+        ("RetryPolicy", "/providers/remote/remote_jwks/retry_policy"),
+        ("DataSource", "/providers/local/local_jwks"),
+        ("JwtHeader", "/providers/local/from_headers/0"),
+        ("JwtClaimToHeader", "/providers/local/claim_to_headers/0"),
+        ("JwtClaimToHeader.PathSegment", "/providers/local/claim_to_headers/0/claim_path/0"),
+        ("JwtCacheConfig", "/providers/local/jwt_cache_config"),
+        ("StringMatcher", "/providers/local/subjects"),
+        ("RegexMatcher", "/providers/local/subjects/safe_regex"),
+        ("RegexMatcher.GoogleRE2", "/providers/local/subjects/safe_regex/google_re2"),
+        ("RequirementRule", "/rules/0"),
+        ("FilterStateRule", "/filter_state_rules"),
+        ("RouteMatch", "/rules/0/match"),
+        ("HeaderMatcher", "/rules/0/match/headers/0"),
+        ("QueryParameterMatcher", "/rules/0/match/query_parameters/0"),
+        ("CookieMatcher", "/rules/0/match/cookies/0"),
+        ("JwtRequirement", "/rules/0/requires"),
+        ("JwtRequirementOrList", "/rules/1/requires/requires_any"),
+        ("JwtRequirementAndList", "/rules/2/requires/requires_all"),
+        ("ProviderWithAudiences", "/rules/3/requires/provider_and_audiences"),
+        ("ExtractOnlyWithoutValidation", "/rules/4/requires/extract_only_without_validation"),
+    ];
+    let fields: Value = serde_json::from_str(include_str!("data/fields.json")).unwrap();
+    assert_eq!(fields.as_object().unwrap().len(), places.len() + 1, "a message has no place");
+    let mut known = 0;
+    for (message, place) in places {
+        for field in fields[message].as_array().unwrap() {
+            let mut config = config_with_places(place);
+            let object = config.pointer_mut(place).unwrap().as_object_mut().unwrap();
+            object.entry(field.as_str().unwrap()).or_insert(Value::Null);
+            let errors = errors(&config.to_string());
+            assert!(!errors.contains("unknown field"), "{message}.{field}: {errors}");
+            known += 1;
+        }
+    }
+    assert_eq!(known, 116);
+}
+
+/// A configuration in which an object stands at `place`.
+fn config_with_places(place: &str) -> Value {
+    let mut config = good();
+    let rules = json!([{}, {}, {}, {}, {}]);
+    config.as_object_mut().unwrap().insert("rules".to_owned(), rules);
+    let mut at = &mut config;
+    for name in place.split('/').skip(1) {
+        at = match name.parse::<usize>() {
+            Ok(index) => {
+                if !at.is_array() {
+                    *at = json!([{}]);
+                }
+                at.get_mut(index).unwrap()
+            }
+            Err(_) => at.as_object_mut().unwrap().entry(name).or_insert(json!({})),
+        };
+    }
+    config
+}
+
+/// Found in review: striking a header made Envoy choose another route than the one decided on.
+#[test]
+fn rules_on_routes_need_requests_that_stay_as_they_are() {
+    let forward = |changes: Value| {
+        let mut provider = json!({"forward": true, "local_jwks": {"inline_string": jwks()}});
+        for (name, value) in changes.as_object().unwrap() {
+            provider.as_object_mut().unwrap().insert(name.clone(), value.clone());
+        }
+        json!({
+            "providers": {"p": provider},
+            "rules": [{"match": {"prefix": "/", "route_name": "a"}}],
+        })
+    };
+    check(forward(json!({"payload_in_metadata": "p"})), &[]);
+    for changes in [
+        json!({"forward": false}),
+        json!({"clear_route_cache": true}),
+        json!({"forward_payload_header": "x-p"}),
+        json!({"claim_to_headers": [{"header_name": "x-s", "claim_name": "sub"}]}),
+    ] {
+        let errors = errors(&forward(changes).to_string());
+        assert!(errors.starts_with("rules[0].match.route_name: every provider must"), "{errors}");
     }
 }
 

@@ -654,6 +654,27 @@ fn an_earlier_alternative_is_waited_for() {
     assert!(matches!(gate.request(1, &only_local), Decision::Forward(_)), "nothing to wait for");
 }
 
+/// What Istio makes of two rules: each is optional, and the first takes the token from the second.
+/// While the first waits for its keys, the second must not refuse a token that is not its own.
+#[test]
+fn optional_requirements_side_by_side_wait_in_order() {
+    let (a, b) = (key(), key());
+    let mut config = json!({ "providers": { "a": remote(json!({})), "b": remote(json!({})) } });
+    config["providers"]["a"]["issuer"] = json!("a");
+    config["providers"]["b"]["issuer"] = json!("b");
+    let optional = |name: &str| json!({"requires_any": {"requirements": [{"provider_name": name}, {"allow_missing": {}}]}});
+    let all = json!({"requires_all": {"requirements": [optional("a"), optional("b")]}});
+    config["rules"] = json!([{ "match": { "prefix": "/" }, "requires": all }]);
+    let mut gate = Gate::new(&config);
+    let token = bearer(&a.sign(&claims(json!({"iss": "a"}))));
+    assert_eq!(gate.request(1, &[("authorization", &token)]), Decision::Wait);
+    for key in [&a, &b] {
+        let id = gate.next_fetch();
+        gate.answer(id, Ok(&jwks(&[key])));
+    }
+    assert_eq!(gate.resumed, [(StreamId(1), vec![remove("authorization")])]);
+}
+
 /// Found in review: with only `allow_missing` in a list, every bad token passed.
 #[test]
 fn a_list_of_allowances_checks_tokens() {
@@ -704,6 +725,22 @@ fn many_tokens_cost_little() {
     assert_eq!(refused(&optional.request(1, &[(":path", &path(8))])), (401, "too_many_tokens"));
     let mut lenient = Gate::new(&config(json!({"allow_missing_or_failed": {}})));
     assert!(matches!(lenient.request(1, &[(":path", &path(250))]), Decision::Forward(_)));
+}
+
+/// Found in review: every alternative reads a token again; what that costs together is bounded.
+#[test]
+fn many_alternatives_read_a_long_token_a_bounded_number_of_times() {
+    let key = key();
+    let providers: serde_json::Map<String, Value> = (0..60)
+        .map(|index| (format!("p{index}"), provider(&key, json!({"issuer": format!("i{index}")}))))
+        .collect();
+    let mut gate = Gate::new(&json!({ "providers": providers }));
+    let short = key.sign(&claims(json!({"iss": "i59"})));
+    let decision = gate.request(1, &[("authorization", &bearer(&short))]);
+    assert!(matches!(decision, Decision::Forward(_)), "{decision:?}");
+    let long = key.sign(&claims(json!({"iss": "i59", "x": "y".repeat(30_000)})));
+    let decision = gate.request(1, &[("authorization", &bearer(&long))]);
+    assert_eq!(refused(&decision), (401, "too_many_tokens"));
 }
 
 /// Found in review: Envoy joins repeated headers, and a token must not hide behind others.

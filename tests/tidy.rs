@@ -9,18 +9,22 @@ use std::path::{Path, PathBuf};
 /// Which modules each module may use. `jose` and `claims` knowing nothing of HTTP, the key store
 /// nothing of the host, and nobody of `host` and `engine` above them, is what makes the core
 /// testable without a proxy.
-const MAY_USE: [(&str, &[&str]); 14] = [
+const MAY_USE: [(&str, &[&str]); 15] = [
     ("claims", &["time"]),
-    ("config", &["json"]),
+    ("config", &["expression", "json"]),
     ("denial", &["claims", "jose", "request"]),
     ("engine", &["denial", "jwks", "policy", "request", "time"]),
+    ("expression", &[]),
     ("extract", &["request"]),
     ("header_pairs", &[]),
     ("host", &["denial", "engine", "header_pairs", "jwks", "policy", "request", "time"]),
     ("jose", &["json"]),
     ("json", &[]),
     ("jwks", &["jose", "json", "time"]),
-    ("policy", &["claims", "config", "denial", "extract", "jose", "jwks", "request", "time"]),
+    (
+        "policy",
+        &["claims", "config", "denial", "expression", "extract", "jose", "jwks", "request", "time"],
+    ),
     ("request", &[]),
     ("time", &[]),
     ("lib", &[]),

@@ -204,6 +204,11 @@ pub struct Envoy {
     temporary: Option<PathBuf>,
 }
 
+/// Where the standard output goes, which is where access logs are sent.
+fn access_log(log: &Path) -> PathBuf {
+    log.with_extension("access.log")
+}
+
 impl Envoy {
     /// Starts Envoy with this bootstrap and waits until it is ready. An admin
     /// listener on a free port of 127.0.0.1 is added when there is none.
@@ -255,7 +260,9 @@ impl Envoy {
             // One from an earlier run would be taken for this one's.
             let _ = fs::remove_file(&address_file);
             let config = config(&workdir)?;
-            let out = File::create(&log)?;
+            // Two files: in one, a line of the access log could stand inside another line.
+            let err = File::create(&log)?;
+            let out = File::create(access_log(&log))?;
             let level = match options.log_level.contains(':') {
                 true => "--component-log-level",
                 false => "--log-level",
@@ -273,8 +280,8 @@ impl Envoy {
                     .args(["--concurrency", &options.concurrency.to_string()])
                     .args([level, &options.log_level])
                     .stdin(process::Stdio::null())
-                    .stdout(out.try_clone()?)
-                    .stderr(out),
+                    .stdout(out)
+                    .stderr(err),
             )
         };
         let process =
@@ -311,9 +318,11 @@ impl Envoy {
         }
     }
 
-    /// Everything that Envoy has written so far, access logs included.
+    /// Everything that Envoy has written so far, access logs at the end.
     pub fn logs(&self) -> String {
-        String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
+        let read = |path: &Path| fs::read(path).unwrap_or_default();
+        let octets = [read(&self.log), read(&access_log(&self.log))].concat();
+        String::from_utf8_lossy(&octets).into_owned()
     }
 
     /// The address of the admin listener.

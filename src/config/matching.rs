@@ -3,6 +3,7 @@
 
 use crate::config::fields::Fields;
 use crate::config::reader::Node;
+use crate::expression;
 
 /// `RouteMatch`: everything that is set must hold.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -118,10 +119,10 @@ impl RouteMatch {
         let path = PathSpecifier::read(fields);
         for (field, instead) in [
             ("path_match_policy", "path templates are not supported; use `safe_regex`"),
-            ("runtime_fraction", "a plugin has no runtime; leave it out"),
-            ("tls_context", "a plugin cannot see it; use `headers` on x-forwarded-client-cert"),
-            ("dynamic_metadata", "a plugin cannot see it; match on a header"),
-            ("filter_state", "a plugin cannot match on it; match on a header"),
+            ("runtime_fraction", "it is not supported; leave it out"),
+            ("tls_context", "it is not supported; use `headers` on x-forwarded-client-cert"),
+            ("dynamic_metadata", "it is not supported; match on a header"),
+            ("filter_state", "it is not supported; use `filter_state_rules`"),
         ] {
             fields.unsupported(field, instead);
         }
@@ -153,7 +154,13 @@ impl PathSpecifier {
         };
         match name {
             "connect_matcher" => node.object(|_| Self::Connect),
-            "safe_regex" => regex(&node).map(Self::Regex),
+            "safe_regex" => {
+                let regex = regex(&node)?;
+                if regex.starts_with(|first: char| first.is_ascii_alphanumeric()) {
+                    node.error("expected an expression for whole paths, which begin with `/`");
+                }
+                Some(Self::Regex(regex))
+            }
             "path" => path(&node, name).map(Self::Path),
             "prefix" => path(&node, name).map(Self::Prefix),
             _ => path(&node, name).map(Self::SeparatedPrefix),
@@ -191,7 +198,7 @@ impl HeaderMatch {
             "string_match",
         ];
         node.object(|fields| {
-            let name = fields.required("name").and_then(|node| node.non_empty_text());
+            let name = fields.required("name").and_then(|node| header(&node));
             let invert = fields.flag("invert_match");
             let missing_as_empty = fields.flag("treat_missing_header_as_empty");
             let value = match fields.one_of(&forms) {
@@ -199,17 +206,22 @@ impl HeaderMatch {
                 Some(("present_match", node)) => HeaderCondition::Present(node.boolean()?),
                 Some(("range_match", node)) => node.object(|fields| {
                     let mut bound = |name| fields.get(name).and_then(|node| node.integer());
-                    HeaderCondition::Range {
-                        start: bound("start").unwrap_or_default(),
-                        end: bound("end").unwrap_or_default(),
+                    let start = bound("start").unwrap_or_default();
+                    let end = bound("end").unwrap_or_default();
+                    if start >= end {
+                        node.error("no number is from `start` to below `end`");
                     }
+                    HeaderCondition::Range { start, end }
                 })?,
                 Some(("string_match", node)) => HeaderCondition::Text(StringMatch::read(node)?),
                 Some(("safe_regex_match", node)) => {
                     HeaderCondition::Text(Pattern::Regex(regex(&node)?).with_case())
                 }
                 Some((form, node)) => {
-                    let text = node.text()?;
+                    let text = match form {
+                        "exact_match" => node.text()?,
+                        _ => node.non_empty_text()?,
+                    };
                     HeaderCondition::Text(
                         match form {
                             "exact_match" => Pattern::Exact(text),
@@ -221,9 +233,20 @@ impl HeaderMatch {
                     )
                 }
             };
-            Some(Self { name: name?.to_ascii_lowercase(), value, invert, missing_as_empty })
+            Some(Self { name: name?, value, invert, missing_as_empty })
         })?
     }
+}
+
+/// A header or pseudo-header as Envoy holds it: in lower case, and `host` as `:authority`.
+fn header(node: &Node<'_>) -> Option<String> {
+    let name = node.non_empty_text()?.to_ascii_lowercase();
+    let plain = name.strip_prefix(':').unwrap_or(&name);
+    let token = |octet: u8| octet.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&octet);
+    if plain.is_empty() || !plain.bytes().all(token) {
+        node.error("expected the name of a header");
+    }
+    Some(if name == "host" { ":authority".to_owned() } else { name })
 }
 
 impl ParameterMatch {
@@ -298,7 +321,7 @@ fn regex(node: &Node<'_>) -> Option<String> {
         }
         let node = fields.required("regex")?;
         let regex = node.non_empty_text()?;
-        if let Err(error) = regex_lite::Regex::new(&regex) {
+        if let Err(error) = expression::compile(&regex) {
             node.error(format!("not a regular expression that is supported: {error}"));
         }
         Some(regex)

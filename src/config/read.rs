@@ -4,20 +4,28 @@ use std::time::Duration;
 
 use crate::config::fields::Fields;
 use crate::config::matching::StringMatch;
+use crate::config::protobuf_struct;
 use crate::config::reader::{ConfigError, Errors, Node};
 use crate::config::{
-    ClaimToHeader, Config, FromHeader, Jwks, Provider, RemoteJwks, Requirement, Rule,
+    ClaimToHeader, Config, FilterStateRules, FromHeader, Jwks, Provider, RemoteJwks, Requirement,
+    Rule,
 };
 use crate::json;
 
 impl Config {
-    /// Reads a configuration; returns what could be read and every mistake in its form.
-    pub fn parse(text: &[u8]) -> (Self, Vec<ConfigError>) {
+    /// Reads a configuration, a JSON text or a `google.protobuf.Struct`; returns what could be
+    /// read and every mistake in its form.
+    pub fn parse(octets: &[u8]) -> (Self, Vec<ConfigError>) {
         let errors = Errors::default();
-        let config = match json::parse(text) {
+        // Nothing is both: the tags of a `Struct` with a member are octets that no JSON text has.
+        // It can begin like a text, though: its first octet is a line feed, and a brace may follow.
+        let value =
+            json::parse(octets).or_else(|error| protobuf_struct::decode(octets).ok_or(error));
+        let config = match value {
             Ok(value) => Node::root(&value, &errors).object(Self::read),
             Err(error) => {
-                let expected = "expected a JSON text, delivered as google.protobuf.StringValue";
+                let expected = "expected a JSON text, delivered as google.protobuf.StringValue, \
+                                or a google.protobuf.Struct";
                 errors
                     .push("", format!("the configuration is not acceptable: {error}; {expected}"));
                 None
@@ -39,21 +47,11 @@ impl Config {
             .unwrap_or_default();
         Self {
             providers,
-            rules: {
-                fields.unsupported(
-                    "filter_state_rules",
-                    "a plugin cannot read that filter state; use `route_name` or `headers` in a \
-                     rule's `match`",
-                );
-                fields.list("rules", |node| node.object(Rule::read))
-            },
-            requirement_map: fields
-                .get("requirement_map")
-                .map(|node| node.map(Requirement::read))
-                .unwrap_or_default()
-                .into_iter()
-                .filter_map(|(name, requirement)| Some((name, requirement?)))
-                .collect(),
+            rules: fields.list("rules", |node| node.object(Rule::read)),
+            filter_state_rules: fields
+                .get("filter_state_rules")
+                .and_then(|node| node.object(FilterStateRules::read)),
+            requirement_map: Requirement::read_map(fields.get("requirement_map")),
             bypass_cors_preflight: fields.flag("bypass_cors_preflight"),
             strip_failure_response: fields.flag("strip_failure_response"),
             stat_prefix: fields
@@ -210,6 +208,11 @@ impl RemoteJwks {
             node.object(|fields| {
                 fields.get("num_retries").map(|node| node.unsigned());
                 fields.get("retry_on").map(|node| node.text());
+                for field in
+                    ["retry_priority", "retry_host_predicate", "host_selection_retry_max_attempts"]
+                {
+                    fields.unsupported(field, "a plugin cannot choose hosts; leave it out");
+                }
                 fields.get("retry_back_off").map(|node| {
                     node.object(|fields| {
                         fields.required("base_interval").map(|node| node.duration());
@@ -233,7 +236,11 @@ const MAX_COOLDOWN: Duration = Duration::from_secs(4);
 
 impl FromHeader {
     fn read(fields: &mut Fields<'_>) -> Self {
-        let name = fields.required("name").and_then(|node| header_name(&node)).unwrap_or_default();
+        let node = fields.required("name");
+        let name = node.as_ref().and_then(header_name).unwrap_or_default();
+        if let Some(node) = node.filter(|_| name == "host") {
+            node.error("the host is no place for a token");
+        }
         Self { name, value_prefix: fields.text("value_prefix") }
     }
 }
@@ -253,7 +260,11 @@ impl ClaimToHeader {
                 name.split('.').map(str::to_owned).collect()
             }
             Some((_, node)) => {
-                let path = node.list(|node| node.non_empty_text());
+                // Natively a list of `{"key": NAME}`; plain names are ours.
+                let path = node.list(|node| match node.is_text() {
+                    true => node.non_empty_text(),
+                    false => node.object(|fields| fields.required_text("key")),
+                });
                 if path.is_empty() {
                     node.error("expected the names that lead to the claim");
                 }

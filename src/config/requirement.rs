@@ -1,9 +1,11 @@
 //! Rules and requirements: from JSON to the wire structs.
 
+use std::collections::BTreeMap;
+
 use crate::config::fields::Fields;
 use crate::config::matching::RouteMatch;
 use crate::config::reader::Node;
-use crate::config::{Requirement, RequirementKind, Rule};
+use crate::config::{FilterStateRules, Requirement, RequirementKind, Rule};
 
 impl Rule {
     pub(super) fn read(fields: &mut Fields<'_>) -> Self {
@@ -18,9 +20,20 @@ impl Rule {
                     path: node.path().to_owned(),
                     kind: RequirementKind::Named(node.non_empty_text().unwrap_or_default()),
                 }),
-                None => fields.get_not_null("requires").and(None),
+                None => {
+                    fields.get_not_null("requires");
+                    fields.get_not_null("requirement_name");
+                    None
+                }
             },
         }
+    }
+}
+
+impl FilterStateRules {
+    pub(super) fn read(fields: &mut Fields<'_>) -> Self {
+        let name = fields.required_text("name");
+        Self { name, requires: Requirement::read_map(fields.get("requires")) }
     }
 }
 
@@ -28,6 +41,12 @@ impl Rule {
 const MAX_REQUIREMENT_DEPTH: usize = 16;
 
 impl Requirement {
+    /// Requirements by a name.
+    pub(super) fn read_map(node: Option<Node<'_>>) -> BTreeMap<String, Self> {
+        let read = node.map(|node| node.map(Self::read)).unwrap_or_default();
+        read.into_iter().filter_map(|(name, requirement)| Some((name, requirement?))).collect()
+    }
+
     pub(super) fn read(node: Node<'_>) -> Option<Self> {
         Self::read_at(node, 0)
     }
@@ -59,6 +78,7 @@ impl Requirement {
                 "requires_all",
                 "allow_missing",
                 "allow_missing_or_failed",
+                "extract_only_without_validation",
             ];
             for kind in kinds {
                 fields.get_not_null(kind);
@@ -78,6 +98,9 @@ impl Requirement {
                 }
                 Some(("requires_any", node)) => RequirementKind::Any(children(node)),
                 Some(("requires_all", node)) => RequirementKind::All(children(node)),
+                Some(("extract_only_without_validation", node)) => RequirementKind::ExtractOnly(
+                    node.object(|fields| fields.text("verification_status_header"))?,
+                ),
                 Some((name, node)) => {
                     node.object(|_| ());
                     match name {

@@ -181,7 +181,7 @@ pub(super) fn replace_header(name: &str, value: &[u8]) -> Checked {
 }
 
 /// A property of the request, by its path.
-pub(super) fn property(path: &[&str]) -> Checked<Vec<u8>> {
+pub(super) fn property(path: &[String]) -> Checked<Vec<u8>> {
     let path = path.join("\0");
     let (mut data, mut len) = (null_mut(), 0);
     // SAFETY: see the module.

@@ -11,11 +11,12 @@ use serde_json::{Map, Value};
 use crate::jose::algorithm::{Algorithm, Curve, Family};
 use crate::jose::base64url;
 use crate::jose::signature::{BadSignature, VerifyingKey};
+use crate::jose::x509;
 
 /// Smallest RSA modulus, in bits (NIST SP 800-131A; RFC 7518 section 3.3).
 pub const MIN_RSA_BITS: usize = 2048;
-/// Smallest RSA modulus with weak keys allowed: what the native filter takes.
-pub const MIN_WEAK_RSA_BITS: usize = 512;
+/// Smallest RSA modulus with weak keys allowed. (Natively 512 bits, which anybody can factor.)
+pub const MIN_WEAK_RSA_BITS: usize = 1024;
 /// Largest RSA modulus, in bits: beyond it one verification costs tens of milliseconds.
 pub const MAX_RSA_BITS: usize = 8192;
 /// Longest HMAC secret, in octets: ten times what any algorithm uses.
@@ -27,7 +28,7 @@ pub enum KeyStrength {
     /// RSA from 2048 bits, HMAC secrets as long as their hash.
     #[default]
     Required,
-    /// `allow_weak_keys`: RSA from 512 bits, HMAC secrets of any length but zero.
+    /// `allow_weak_keys`: RSA from 1024 bits, HMAC secrets of any length but zero.
     WeakAllowed,
 }
 
@@ -46,6 +47,8 @@ pub struct Jwk {
 pub enum JwkError {
     /// `alg` is none of the table, or does not fit the key.
     AlgorithmUnfit,
+    /// In a map of certificates: not a certificate, or one with a key of another kind than RSA.
+    Certificate,
     /// The `crv` is not supported for this kind of key.
     CurveUnsupported,
     /// A member is absent or has the wrong type.
@@ -76,6 +79,7 @@ impl fmt::Display for JwkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AlgorithmUnfit => f.write_str("`alg` is not supported for this kind of key"),
+            Self::Certificate => f.write_str("not an X.509 certificate with an RSA key"),
             Self::CurveUnsupported => f.write_str("`crv` is not supported for this kind of key"),
             Self::Member(name) => write!(f, "`{name}` is missing or not a string"),
             Self::MemberEncoding(name) => write!(f, "`{name}` is not base64url"),
@@ -124,6 +128,26 @@ impl Jwk {
             }),
             _ => Ok(jwk),
         }
+    }
+
+    /// Reads one member of a map of certificates: its name is the `kid`. The key may be used with
+    /// every algorithm of its kind, as natively.
+    pub fn parse_certificate(
+        kid: &str,
+        certificate: &Value,
+        strength: KeyStrength,
+    ) -> Result<Self, JwkError> {
+        let parts = certificate.as_str().and_then(x509::rsa_parts).ok_or(JwkError::Certificate)?;
+        // A key without a name would fit tokens with any; natively such a set is refused.
+        if kid.is_empty() {
+            return Err(JwkError::Member("kid"));
+        }
+        Ok(Self {
+            kid: Some(kid.to_owned()),
+            algorithm: None,
+            strength,
+            key: rsa_public_key(&parts.modulus, &parts.exponent, strength)?,
+        })
     }
 
     /// Whether this key may verify tokens of `algorithm`: its own `alg`, its kind and its length.
@@ -205,11 +229,21 @@ fn rsa_key(members: Members<'_>, strength: KeyStrength) -> Result<VerifyingKey, 
     members.refuse_private_part()?;
     let modulus = members.octets("n")?;
     let exponent = members.octets("e")?;
-    let modulus = strip_zeros(&modulus);
+    rsa_public_key(&modulus, &exponent, strength)
+}
+
+/// An RSA key of big-endian numbers, wherever they come from.
+fn rsa_public_key(
+    modulus: &[u8],
+    exponent: &[u8],
+    strength: KeyStrength,
+) -> Result<VerifyingKey, JwkError> {
+    let modulus = strip_zeros(modulus);
+    let exponent = strip_zeros(exponent);
     if modulus.len() > MAX_RSA_BITS.div_ceil(8) {
         return Err(JwkError::TooLarge);
     }
-    if !matches!(strip_zeros(&exponent), [3] | [1, 0, 1]) {
+    if !matches!(exponent, [3] | [1, 0, 1]) {
         return Err(JwkError::RsaExponent);
     }
     let least = match strength {
@@ -220,7 +254,7 @@ fn rsa_key(members: Members<'_>, strength: KeyStrength) -> Result<VerifyingKey, 
     if (modulus.bits_vartime() as usize) < least {
         return Err(JwkError::TooWeak);
     }
-    let exponent = BoxedUint::from_be_slice_vartime(strip_zeros(&exponent));
+    let exponent = BoxedUint::from_be_slice_vartime(exponent);
     RsaPublicKey::new_with_size_limits(modulus, exponent, least..=MAX_RSA_BITS)
         .map(VerifyingKey::Rsa)
         .map_err(|_| JwkError::RsaModulus)

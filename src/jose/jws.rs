@@ -1,5 +1,7 @@
 //! A token in compact serialization (RFC 7515 section 3.1): from text to [`VerifiedPayload`].
 
+use std::ops::Deref;
+
 use serde_json::{Map, Value};
 
 use crate::jose::algorithm::Family;
@@ -34,16 +36,17 @@ pub enum JwsError {
 /// A token that was taken apart, but whose signature nobody has checked yet.
 pub struct UnverifiedJws<'a> {
     header: Header,
-    header_json: Vec<u8>,
     payload: Payload<'a>,
     signature: &'a [u8],
     signing_input: &'a [u8],
 }
 
-struct Payload<'a> {
+/// What a token says. It leaves this module as a [`VerifiedPayload`] only.
+pub struct Payload<'a> {
     encoded: &'a str,
     json: String,
     claims: Map<String, Value>,
+    header_json: Vec<u8>,
 }
 
 impl<'a> UnverifiedJws<'a> {
@@ -64,8 +67,8 @@ impl<'a> UnverifiedJws<'a> {
             .ok_or(JwsError::NotThreeParts)?;
         let header_json = base64url::decode(header).map_err(|_| JwsError::HeaderEncoding)?;
         let header = Header::parse(&header_json).map_err(JwsError::Header)?;
-        let payload = Payload::parse(payload)?;
-        Ok(Self { header, header_json, payload, signature, signing_input })
+        let payload = Payload::parse(payload, header_json)?;
+        Ok(Self { header, payload, signature, signing_input })
     }
 
     /// The token's header: an unproved statement that selects keys and nothing else.
@@ -89,14 +92,36 @@ impl<'a> UnverifiedJws<'a> {
 }
 
 impl<'a> Payload<'a> {
-    fn parse(encoded: &'a [u8]) -> Result<Self, JwsError> {
+    fn parse(encoded: &'a [u8], header_json: Vec<u8>) -> Result<Self, JwsError> {
         let octets = base64url::decode(encoded).map_err(|_| JwsError::PayloadEncoding)?;
         let Ok(Value::Object(claims)) = json::parse(&octets) else {
             return Err(JwsError::PayloadNotJson);
         };
         let json = String::from_utf8(octets).map_err(|_| JwsError::PayloadNotJson)?;
         let encoded = str::from_utf8(encoded).map_err(|_| JwsError::PayloadEncoding)?;
-        Ok(Self { encoded, json, claims })
+        Ok(Self { encoded, json, claims, header_json })
+    }
+}
+
+impl Payload<'_> {
+    /// The claims.
+    pub fn claims(&self) -> &Map<String, Value> {
+        &self.claims
+    }
+
+    /// The JOSE header as it stands in the token, decoded; the signature covers it, too.
+    pub fn header_json(&self) -> &[u8] {
+        &self.header_json
+    }
+
+    /// The payload part as it stands in the token, base64url without padding.
+    pub fn encoded(&self) -> &str {
+        self.encoded
+    }
+
+    /// The text of the member at `path`, every digit of a number kept.
+    pub fn member_text(&self, path: &[String]) -> Option<&str> {
+        json::member_text(&self.json, path)
     }
 }
 
@@ -132,8 +157,7 @@ impl<'a> SignedJws<'a> {
         }
         for key in keys {
             if key.verify(algorithm, self.jws.signing_input, &self.signature).is_ok() {
-                let UnverifiedJws { payload, header_json, .. } = self.jws;
-                return Ok(VerifiedPayload { payload, header_json });
+                return Ok(VerifiedPayload(self.jws.payload));
             }
         }
         Err(NotVerified::Signature)
@@ -141,29 +165,12 @@ impl<'a> SignedJws<'a> {
 }
 
 /// A payload whose signature was checked. Only [`SignedJws::verify`] makes one.
-pub struct VerifiedPayload<'a> {
-    payload: Payload<'a>,
-    header_json: Vec<u8>,
-}
+pub struct VerifiedPayload<'a>(Payload<'a>);
 
-impl VerifiedPayload<'_> {
-    /// The claims.
-    pub fn claims(&self) -> &Map<String, Value> {
-        &self.payload.claims
-    }
+impl<'a> Deref for VerifiedPayload<'a> {
+    type Target = Payload<'a>;
 
-    /// The JOSE header as it stands in the token, decoded; the signature covers it, too.
-    pub fn header_json(&self) -> &[u8] {
-        &self.header_json
-    }
-
-    /// The payload part as it stands in the token, base64url without padding.
-    pub fn encoded(&self) -> &str {
-        self.payload.encoded
-    }
-
-    /// The text of the member at `path`, every digit of a number kept.
-    pub fn member_text(&self, path: &[String]) -> Option<&str> {
-        json::member_text(&self.payload.json, path)
+    fn deref(&self) -> &Payload<'a> {
+        &self.0
     }
 }

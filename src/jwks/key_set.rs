@@ -1,11 +1,15 @@
-//! A key set as a value (RFC 7517 section 5): which of its keys may have signed this token.
+//! A key set as a value: which of its keys may have signed this token.
+//!
+//! A set is a JWK set (RFC 7517 section 5) or, in the form that Google published first and that
+//! the native filter reads wherever it reads JWK sets, an object of certificates by `kid`.
 
 use std::fmt;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::jose::header::Header;
 use crate::jose::jwk::{Jwk, JwkError, KeyStrength};
+use crate::jose::x509;
 use crate::json;
 
 /// Largest set, in octets: an order of magnitude above the largest that issuers publish.
@@ -26,7 +30,7 @@ pub struct KeySet {
 /// A key that is not used.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct SkippedKey {
-    /// Its place in `keys`, from zero.
+    /// Its place in `keys` or, among certificates, in the order of their names, from zero.
     pub index: usize,
     /// Why it is not used.
     pub reason: JwkError,
@@ -35,7 +39,7 @@ pub struct SkippedKey {
 /// Why a text is no key set.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum KeySetError {
-    /// `keys` is absent or no list.
+    /// `keys` is no list, or absent and there is no certificate either.
     NoKeys,
     /// No key of the set is usable; the reason of the first.
     NoUsableKey(Option<JwkError>),
@@ -66,16 +70,27 @@ impl KeySet {
         let Ok(Value::Object(set)) = json::parse(text) else {
             return Err(KeySetError::NotJson);
         };
-        let Some(Value::Array(members)) = set.get("keys") else {
-            return Err(KeySetError::NoKeys);
-        };
+        match set.get("keys") {
+            Some(Value::Array(keys)) => {
+                Self::collect(keys.iter().map(|key| Jwk::parse(key, strength)))
+            }
+            None if holds_certificates(&set) => Self::collect(
+                set.iter().map(|(kid, member)| Jwk::parse_certificate(kid, member, strength)),
+            ),
+            _ => Err(KeySetError::NoKeys),
+        }
+    }
+
+    fn collect(
+        members: impl ExactSizeIterator<Item = Result<Jwk, JwkError>>,
+    ) -> Result<Self, KeySetError> {
         if members.len() > MAX_KEYS {
             return Err(KeySetError::TooLarge);
         }
         let mut keys = Vec::new();
         let mut skipped = Vec::new();
-        for (index, member) in members.iter().enumerate() {
-            match Jwk::parse(member, strength) {
+        for (index, member) in members.enumerate() {
+            match member {
                 Ok(key) => keys.push(key),
                 Err(reason) => skipped.push(SkippedKey { index, reason }),
             }
@@ -120,4 +135,10 @@ impl KeySet {
     pub fn skipped(&self) -> &[SkippedKey] {
         &self.skipped
     }
+}
+
+/// Natively every member must look like a certificate, and one that is none spoils the set; here
+/// the others stay usable, as with JWKs.
+fn holds_certificates(set: &Map<String, Value>) -> bool {
+    set.values().any(|member| member.as_str().is_some_and(|text| text.starts_with(x509::BEGIN)))
 }

@@ -17,26 +17,40 @@ use crate::time::UnixTime;
 /// Most signatures that are checked for one request, over all its tokens and alternatives: what
 /// bounds the work that anybody can cause with one request.
 pub const MAX_SIGNATURE_CHECKS: usize = 32;
+/// Most octets of tokens that are read for one request; a token counts once for every alternative
+/// that looks at it. Fifty providers can look at a token of ten kilobytes.
+pub const MAX_OCTETS_READ: usize = 512 * 1024;
 
-/// How many signatures may still be checked for one request.
-pub struct Budget(Cell<Option<usize>>);
+/// What may still be spent on one request.
+pub struct Budget {
+    signatures: Cell<Option<usize>>,
+    octets: Cell<Option<usize>>,
+}
 
 impl Default for Budget {
     fn default() -> Self {
-        Self(Cell::new(Some(MAX_SIGNATURE_CHECKS)))
+        Self {
+            signatures: Cell::new(Some(MAX_SIGNATURE_CHECKS)),
+            octets: Cell::new(Some(MAX_OCTETS_READ)),
+        }
     }
 }
 
 impl Budget {
-    /// Takes one check; false when there was none left.
-    fn spend(&self) -> bool {
-        self.0.set(self.0.get().and_then(|left| left.checked_sub(1)));
-        !self.is_exhausted()
+    /// Takes one signature check; false when there was none left.
+    fn spend_signature(&self) -> bool {
+        spend(&self.signatures, 1)
     }
 
-    fn is_exhausted(&self) -> bool {
-        self.0.get().is_none()
+    /// Takes the reading of a token; false when there was not enough left.
+    fn spend_octets(&self, octets: usize) -> bool {
+        spend(&self.octets, octets)
     }
+}
+
+fn spend(left: &Cell<Option<usize>>, amount: usize) -> bool {
+    left.set(left.get().and_then(|left| left.checked_sub(amount)));
+    left.get().is_some()
 }
 
 impl Evaluation<'_> {
@@ -90,10 +104,12 @@ impl Evaluation<'_> {
         jws: SignedJws<'t>,
         candidates: Vec<&Jwk>,
     ) -> Result<VerifiedPayload<'t>, Reason> {
-        let affordable = candidates.into_iter().take_while(|_| self.budget.spend());
+        let affordable = candidates.into_iter().take_while(|_| self.budget.spend_signature());
         jws.verify(affordable).map_err(|error| match error {
             NotVerified::Length => Reason::SignatureLength,
-            NotVerified::Signature if self.budget.is_exhausted() => Reason::TooManyTokens,
+            NotVerified::Signature if self.budget.signatures.get().is_none() => {
+                Reason::TooManyTokens
+            }
             NotVerified::Signature => Reason::SignatureInvalid,
         })
     }
@@ -110,7 +126,10 @@ pub(super) struct UncheckedToken<'a> {
 }
 
 impl<'a> UncheckedToken<'a> {
-    pub(super) fn parse(token: &'a [u8]) -> Result<Self, Denial> {
+    pub(super) fn parse(token: &'a [u8], budget: &Budget) -> Result<Self, Denial> {
+        if !budget.spend_octets(token.len()) {
+            return Err(Reason::TooManyTokens.into());
+        }
         let jws = UnverifiedJws::parse(token).map_err(Reason::from)?;
         let claims = RegisteredClaims::read(jws.unverified_claims()).map_err(Reason::ClaimType)?;
         let jws = jws.decode_signature().map_err(Reason::from)?;

@@ -160,6 +160,9 @@ impl<'a> Evaluation<'a> {
             }
             Requirement::Any { children, otherwise } => self.meet_any(children, *otherwise, taken),
             Requirement::All(children) => self.meet_all(children, taken),
+            Requirement::ExtractOnly(status) => {
+                self.meet_optional(taken, Failure::IsTold(status.as_deref()))
+            }
             Requirement::AllowMissing => self.meet_optional(taken, Failure::Denies),
             Requirement::AllowMissingOrFailed => self.meet_optional(taken, Failure::IsIgnored),
         }
@@ -185,7 +188,7 @@ impl<'a> Evaluation<'a> {
         // All of them must be good: the backend might look at any.
         let mut every = Every::default();
         for (location, token) in tokens {
-            let outcome = UncheckedToken::parse(&token)
+            let outcome = UncheckedToken::parse(&token, self.budget)
                 .and_then(|token| self.check(index, provider, audiences, location, token));
             if let Err(denial) = every.take(outcome.unwrap_or_else(Outcome::Failed)) {
                 return refuse(denial);
@@ -233,26 +236,23 @@ impl<'a> Evaluation<'a> {
             if let Err(denial) = every.take(self.meet(child, &taken)) {
                 return Outcome::Failed(denial);
             }
+            // What the next ones find depends on which tokens this one takes.
+            if !every.waiting.is_empty() {
+                break;
+            }
         }
         every.finish()
     }
 
-    /// `allow_missing` and its lenient sibling: tokens of any provider, at the places of those
+    /// `allow_missing` and its lenient siblings: tokens of any provider, at the places of those
     /// providers; the `iss` says whose a token is.
-    fn meet_optional(self, taken: &[TokenLocation], failure: Failure) -> Outcome {
-        let mut locations: Vec<_> = self
-            .policy
-            .providers
-            .iter()
-            .flat_map(|provider| provider.locations.iter().cloned())
-            .collect();
-        locations.sort();
-        locations.dedup();
+    fn meet_optional(self, taken: &[TokenLocation], failure: Failure<'_>) -> Outcome {
+        let locations = self.all_locations();
         let tokens = self.tokens(&locations, taken);
         let mut told = (tokens.len() > MAX_TOKENS).then(|| Reason::TooManyTokens.into());
         let mut every = Every::default();
         for (location, token) in tokens.into_iter().take(MAX_TOKENS) {
-            let outcome = UncheckedToken::parse(&token)
+            let outcome = UncheckedToken::parse(&token, self.budget)
                 .and_then(|token| {
                     let (index, provider) = self.provider_of(&token, location)?;
                     self.check(index, provider, None, location, token)
@@ -263,9 +263,27 @@ impl<'a> Evaluation<'a> {
             told = every.take(outcome).err().or(told);
         }
         match (told, failure) {
-            (Some(denial), Failure::Denies) => Outcome::Failed(denial),
-            _ => every.finish(),
+            (Some(denial), Failure::Denies) => return Outcome::Failed(denial),
+            (Some(_), Failure::IsTold(Some(header))) => {
+                let told = RequestEdit::Replace(header.to_owned(), b"false".to_vec());
+                every.grant.headers.push(told);
+            }
+            _ => {}
         }
+        every.finish()
+    }
+
+    /// Every place where some provider takes tokens from.
+    fn all_locations(self) -> Vec<TokenLocation> {
+        let mut locations: Vec<_> = self
+            .policy
+            .providers
+            .iter()
+            .flat_map(|provider| provider.locations.iter().cloned())
+            .collect();
+        locations.sort();
+        locations.dedup();
+        locations
     }
 
     /// The provider of this `iss` among those that take tokens from `location`, else the first of
@@ -307,9 +325,11 @@ impl<'a> Evaluation<'a> {
 
 /// What a failed token means where tokens are optional.
 #[derive(Clone, Copy)]
-enum Failure {
+enum Failure<'a> {
     Denies,
     IsIgnored,
+    /// By this header, if any.
+    IsTold(Option<&'a str>),
 }
 
 /// Taking a header takes all of it, whatever the prefix.

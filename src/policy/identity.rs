@@ -119,6 +119,11 @@ impl Outputs {
         Value::Object(claims)
     }
 
+    /// Whether requests are changed at all; the filter state is beside them.
+    pub fn change_requests(&self) -> bool {
+        self.clear_route_cache || self.header_names().next().is_some()
+    }
+
     /// The names of the headers that are written.
     fn header_names(&self) -> impl Iterator<Item = &String> {
         self.payload_header.iter().chain(self.claim_headers.iter().map(|header| &header.name))
@@ -130,9 +135,10 @@ impl Outputs {
 pub struct IdentityHeaders(Vec<Vec<u8>>);
 
 impl IdentityHeaders {
-    /// Collects the names.
-    pub fn of(providers: &[Provider]) -> Self {
+    /// Collects the names that providers write, and `others`.
+    pub fn of<'a>(providers: &'a [Provider], others: impl Iterator<Item = &'a String>) -> Self {
         let names = providers.iter().flat_map(|provider| provider.outputs.header_names());
+        let names = names.chain(others);
         let mut names: Vec<_> = names.map(|name| canonical(name.as_bytes())).collect();
         names.sort();
         names.dedup();

@@ -149,6 +149,13 @@ impl Provider {
     }
 }
 
+impl Provider {
+    /// Whether a request goes on just as it came.
+    pub(super) fn changes_nothing(&self) -> bool {
+        self.forward && !self.outputs.change_requests()
+    }
+}
+
 /// Native's order: headers, parameters, cookies, each sorted.
 fn locations(
     headers: Vec<config::FromHeader>,

@@ -13,9 +13,17 @@ pub(super) enum Requirement {
     All(Vec<Requirement>),
     AllowMissing,
     AllowMissingOrFailed,
-    Any { children: Vec<Requirement>, otherwise: Otherwise },
+    Any {
+        children: Vec<Requirement>,
+        otherwise: Otherwise,
+    },
+    /// Like `AllowMissingOrFailed`, with a header that says when a token was not good.
+    ExtractOnly(Option<String>),
     Nothing,
-    Provider { index: ProviderIndex, audiences: Option<Vec<String>> },
+    Provider {
+        index: ProviderIndex,
+        audiences: Option<Vec<String>>,
+    },
 }
 
 /// What `requires_any` says when no child is met.
@@ -48,6 +56,9 @@ impl Requirement {
     ) -> Self {
         match &requirement.kind {
             RequirementKind::Nothing => Self::Nothing,
+            RequirementKind::ExtractOnly(header) => {
+                Self::ExtractOnly(status_header(header, &requirement.path, errors))
+            }
             RequirementKind::AllowMissing => Self::AllowMissing,
             RequirementKind::AllowMissingOrFailed => Self::AllowMissingOrFailed,
             RequirementKind::All(children) => Self::All(
@@ -71,6 +82,29 @@ impl Requirement {
                     Self::unknown(&requirement.path, "provider", name, known, errors)
                 }
             },
+        }
+    }
+
+    /// The status headers of this requirement and of those within it.
+    pub(super) fn status_headers(&self) -> Vec<String> {
+        match self {
+            Self::ExtractOnly(header) => header.iter().cloned().collect(),
+            Self::All(children) | Self::Any { children, .. } => {
+                children.iter().flat_map(Self::status_headers).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether every request meets it.
+    pub(super) fn is_always_met(&self) -> bool {
+        match self {
+            Self::Nothing | Self::AllowMissingOrFailed | Self::ExtractOnly(_) => true,
+            Self::AllowMissing | Self::Provider { .. } => false,
+            Self::All(children) => children.iter().all(Self::is_always_met),
+            Self::Any { children, otherwise } => {
+                *otherwise == Otherwise::Allow || children.iter().any(Self::is_always_met)
+            }
         }
     }
 
@@ -114,4 +148,18 @@ impl Requirement {
             _ => Self::Any { children: compiled, otherwise },
         }
     }
+}
+
+/// Native's default, and its word for "none".
+fn status_header(name: &str, path: &str, errors: &Errors) -> Option<String> {
+    let name = match name {
+        "-" => return None,
+        "" => "x-jwt-signature-verified",
+        name => name,
+    };
+    let token = |octet: u8| octet.is_ascii_alphanumeric() || octet == b'-' || octet == b'_';
+    if !name.bytes().all(token) {
+        errors.push(path, "`verification_status_header` must be the name of a header");
+    }
+    Some(name.to_ascii_lowercase())
 }

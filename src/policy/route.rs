@@ -10,7 +10,7 @@ use crate::config::matching::{
 };
 use crate::extract::{cookies, params};
 use crate::policy::text::TextMatcher;
-use crate::request::RequestHead;
+use crate::request::{PropertyPath, RequestHead};
 
 /// A compiled `RouteMatch`.
 #[derive(Clone, Debug)]
@@ -20,7 +20,7 @@ pub struct RouteMatcher {
     parameters: Vec<ParameterMatcher>,
     cookies: Vec<CookieMatcher>,
     grpc: bool,
-    route_name: Option<TextMatcher>,
+    route_name: Option<(PropertyPath, TextMatcher)>,
 }
 
 impl RouteMatcher {
@@ -32,7 +32,9 @@ impl RouteMatcher {
             parameters: wire.query_parameters.iter().map(ParameterMatcher::new).collect(),
             cookies: wire.cookies.iter().map(CookieMatcher::new).collect(),
             grpc: wire.grpc,
-            route_name: wire.route_name.as_ref().map(TextMatcher::new),
+            route_name: wire.route_name.as_ref().map(|name| {
+                (vec!["xds".to_owned(), "route_name".to_owned()], TextMatcher::new(name))
+            }),
         }
     }
 
@@ -43,12 +45,15 @@ impl RouteMatcher {
             && self.parameters.iter().all(|matcher| matcher.matches(head))
             && self.cookies.iter().all(|matcher| matcher.matches(head))
             && (!self.grpc || head.is_grpc())
-            && self.route_name.as_ref().is_none_or(|name| name.matches(head.route_name()))
+            && self.route_name.as_ref().is_none_or(|(path, name)| {
+                // A route without a name has the empty one.
+                name.matches(head.property(path).unwrap_or_default())
+            })
     }
 
-    /// Whether the host must tell the name of the route.
-    pub fn needs_route_name(&self) -> bool {
-        self.route_name.is_some()
+    /// What the host must tell beside the headers.
+    pub fn properties(&self) -> impl Iterator<Item = &PropertyPath> {
+        self.route_name.iter().map(|(path, _)| path)
     }
 }
 

@@ -166,10 +166,10 @@ pub fn seen(answer: &Response, name: &str) -> Vec<String> {
         .collect()
 }
 
-/// Waits until `holds`, at most ten seconds.
+/// Waits until `holds`, at most half a minute.
 #[track_caller]
 pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(30);
     while !holds() {
         assert!(Instant::now() < deadline, "{what} did not happen");
         std::thread::sleep(Duration::from_millis(20));

@@ -8,6 +8,7 @@ use jwt_gate_demo::backend;
 use jwt_gate_demo::bootstrap::{cluster, listener};
 use jwt_gate_demo::envoy::{self, Envoy, EnvoyOptions, PINNED};
 use jwt_gate_demo::http::Request;
+use jwt_gate_demo::keys::{Alg, SigningKey};
 use jwt_gate_demo::serve::Server;
 use serde_json::{Value, json};
 
@@ -52,6 +53,42 @@ fn a_bad_configuration_does_not_start_and_says_why() {
         let port = envoy.listener_port("http").unwrap();
         let answer = Request::get("/").send(("127.0.0.1", port));
         assert!(!answer.is_ok_and(|answer| answer.status == 200), "open");
+    }
+}
+
+/// A text and a message are the same configuration; the message has no integers and no order.
+#[test]
+fn a_struct_is_as_good_as_a_text() {
+    let backend = Server::start(any_port(), backend::router(), None).unwrap();
+    let key = SigningKey::generate(Alg::ES256, "k");
+    let jwks = json!({ "keys": [key.public_jwk()] }).to_string();
+    let configuration = json!({
+        "providers": { "p": {
+            "issuer": "https://issuer.test",
+            "audiences": ["api"],
+            "local_jwks": { "inline_string": jwks },
+            "forward": true,
+            "clock_skew_seconds": 5,
+        } },
+        "rules": [{ "match": { "prefix": "/" }, "requires": { "provider_name": "p" } }],
+        "keys_unavailable_status": 503,
+    });
+    let text = filter(&configuration);
+    let mut message = text.clone();
+    message["typed_config"]["config"]["configuration"] =
+        json!({ "@type": "type.googleapis.com/google.protobuf.Struct", "value": configuration });
+    let bootstrap = json!({ "static_resources": {
+        "listeners": [listener("text", &[text]), listener("message", &[message])],
+        "clusters": [cluster("backend", "127.0.0.1", backend.addr().port(), None)],
+    } });
+    let binary = envoy::find(PINNED).unwrap();
+    let envoy = Envoy::start(&binary, &bootstrap, EnvoyOptions::default()).unwrap();
+    let token = key.sign(&json!({ "iss": "https://issuer.test", "aud": "api", "sub": "a" }));
+    for name in ["text", "message"] {
+        let port = envoy.listener_port(name).unwrap();
+        let status = |request: Request| request.send(("127.0.0.1", port)).unwrap().status;
+        assert_eq!(status(Request::get("/")), 401, "{name}");
+        assert_eq!(status(Request::get("/").bearer(&token)), 200, "{name}");
     }
 }
 

@@ -47,7 +47,7 @@ fn payload_header_and_failure_are_in_the_filter_state() {
     eventually("the failure is in the log", || bed.log().contains(line));
 }
 
-/// A claim that became a header can choose the route.
+/// A claim that became a header can choose the route, and a client's own header cannot.
 #[test]
 fn the_route_is_chosen_again() {
     let key = SigningKey::generate(Alg::ES256, "k");
@@ -73,7 +73,8 @@ fn the_route_is_chosen_again() {
 fn rules_can_ask_for_the_name_of_the_route() {
     let key = SigningKey::generate(Alg::ES256, "k");
     let configuration = json!({
-        "providers": { "p": provider(&key) },
+        "providers": { "p": {
+            "local_jwks": { "inline_string": jwks(&[&key]).to_string() }, "forward": true } },
         "rules": [
             { "match": { "prefix": "/", "route_name": "open" } },
             { "match": { "prefix": "/" }, "requires": { "provider_name": "p" } },
@@ -96,4 +97,43 @@ fn rules_can_ask_for_the_name_of_the_route() {
     assert_eq!(bed.get(&key.sign(&json!({}))).status, 200);
     assert_eq!(bed.counter("mine.allowed"), 2);
     assert_eq!(bed.counter("mine.denied_for.token_missing"), 1);
+}
+
+/// What an earlier filter left in the filter state chooses the requirement where no rule matches.
+#[test]
+fn filter_state_chooses_the_requirement() {
+    let key = SigningKey::generate(Alg::ES256, "k");
+    let configuration = json!({
+        "providers": { "p": provider(&key) },
+        "rules": [{ "match": { "path": "/rule" } }],
+        "default_requirement": { "requires_all": { "requirements": [
+            { "provider_name": "p" }, { "provider_name": "p" } ] } },
+        "filter_state_rules": { "name": "test.tier", "requires": {
+            "open": {}, "guarded": { "provider_name": "p" } } },
+    });
+    let mut plan = Plan::new(configuration, 1);
+    plan.change = |manager| {
+        let earlier = json!({
+            "name": "envoy.filters.http.set_filter_state",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.filters.http.set_filter_state.v3.Config",
+                "on_request_headers": [{
+                    "object_key": "test.tier",
+                    "factory_key": "envoy.string",
+                    "format_string": { "text_format_source": { "inline_string": "%REQ(x-tier)%" } },
+                }],
+            },
+        });
+        manager["http_filters"].as_array_mut().unwrap().insert(0, earlier);
+    };
+    let bed = plan.start();
+    let good = key.sign(&json!({}));
+    let status = |path: &str, tier: &str, token: &str| {
+        bed.send(&Request::get(path).header("x-tier", tier).bearer(token)).status
+    };
+    assert_eq!(status("/", "open", "bad"), 200);
+    assert_eq!(status("/", "guarded", "bad"), 401);
+    assert_eq!(status("/", "guarded", &good), 200);
+    assert_eq!(status("/", "other", &good), 401, "the default requirement");
+    assert_eq!(status("/rule", "guarded", "bad"), 200, "rules come first");
 }

@@ -211,7 +211,7 @@ impl Bed {
 
     /// `RESPONSE_CODE_DETAILS` stand in the access log only.
     fn add_details(&self, side: &str, outcomes: &mut BTreeMap<String, Outcome>) {
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + Duration::from_secs(30);
         loop {
             let logs = self.envoy.logs();
             let mut lines: BTreeMap<&str, &str> = BTreeMap::new();
@@ -247,7 +247,7 @@ fn key(side: &str, row: &str) -> String {
 
 fn compare(version: &str) {
     let began = Instant::now();
-    let (scenes, issuer) = rows::scenes();
+    let (scenes, issuer) = rows::scenes(version);
     let bed = Bed::start(version, &scenes, issuer);
     let native = bed.run("native", &scenes);
     let gate = bed.run("gate", &scenes);

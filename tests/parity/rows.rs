@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::LazyLock;
 
+use jwt_gate_demo::envoy::OLDEST;
 use jwt_gate_demo::http::Request;
 use jwt_gate_demo::issuer::{Issuer, IssuerOptions};
 use jwt_gate_demo::keys::{Alg, SigningKey, jwks};
@@ -31,7 +32,7 @@ pub(crate) static KEYS: LazyLock<BTreeMap<&str, SigningKey>> = LazyLock::new(|| 
 });
 
 /// All scenes, and the server of the remote key set.
-pub(crate) fn scenes() -> (Vec<Scene>, Server) {
+pub(crate) fn scenes(version: &str) -> (Vec<Scene>, Server) {
     let issuer = Issuer::new(IssuerOptions {
         issuer: "remote".to_owned(),
         audience: "api".to_owned(),
@@ -43,6 +44,8 @@ pub(crate) fn scenes() -> (Vec<Scene>, Server) {
         algorithms::scenes(),
         claims::scenes(),
         fields::scenes(),
+        // What came after the oldest supported version.
+        if version == OLDEST { Vec::new() } else { fields::newer_scenes() },
         locations::scenes(),
         matching::scenes(),
         requirements::scenes(&issuer),

@@ -7,7 +7,7 @@ use super::{KEYS, bearer, claims, provider, required, scene, token, with};
 use crate::Scene;
 
 pub(super) fn scenes() -> Vec<Scene> {
-    vec![algorithms(), shapes(), headers(), choice(), key_forms(), one_sided_kid()]
+    vec![algorithms(), shapes(), headers(), choice(), key_forms(), one_sided_kid(), certificates()]
 }
 
 /// Every algorithm: good, a flipped bit, a cut signature, an empty one.
@@ -210,4 +210,19 @@ fn key_forms() -> Scene {
         "rules": [{ "match": { "prefix": "/" }, "requires": { "allow_missing": {} } }],
     });
     scene("key forms", configuration).rows(rows)
+}
+
+/// A set that is a map of certificates; those in `tests/data` expired long ago.
+fn certificates() -> Scene {
+    let set = json!({
+        "expired": include_str!("../../data/x509/expired.pem"),
+        "version1": include_str!("../../data/x509/version1.pem"),
+    });
+    let fields = json!({ "issuer": "", "local_jwks": { "inline_string": set.to_string() } });
+    let token = |text: &str| bearer(text.trim());
+    scene("certificates", required(fields))
+        .row("RS256", token(include_str!("../../data/x509/expired-RS256.jwt")))
+        .row("PS256", token(include_str!("../../data/x509/expired-PS256.jwt")))
+        .row("RS512", token(include_str!("../../data/x509/version1-RS512.jwt")))
+        .row("a kid that is not there", token(include_str!("../../data/x509/weak-RS256.jwt")))
 }

@@ -29,6 +29,69 @@ pub(super) fn scenes() -> Vec<Scene> {
     scenes
 }
 
+/// Fields that the oldest supported version does not know.
+pub(super) fn newer_scenes() -> Vec<Scene> {
+    vec![
+        extract_only("extract only", json!({})),
+        extract_only("extract only, header", json!({"verification_status_header": "X-Checked"})),
+        extract_only("extract only, no header", json!({"verification_status_header": "-"})),
+        claim_path(),
+    ]
+}
+
+fn extract_only(name: &'static str, fields: Value) -> Scene {
+    let configuration = json!({
+        "providers": {
+            "p": provider(json!({
+                "audiences": ["api"],
+                "claim_to_headers": [{"header_name": "x-sub", "claim_name": "sub"}],
+                "forward_payload_header": "x-payload",
+            })),
+            "q": provider(json!({
+                "issuer": "q",
+                "forward": true,
+                "from_params": ["q"],
+                "claim_to_headers": [{"header_name": "x-q", "claim_name": "sub"}],
+            })),
+        },
+        "rules": [{ "match": { "prefix": "/" },
+            "requires": { "extract_only_without_validation": fields } }],
+    });
+    let good = token(json!({}));
+    let forged = format!("{}AAAA", &good[..good.len() - 4]);
+    let of_q = token(json!({"iss": "q", "sub": "bob"}));
+    scene(name, configuration)
+        .row("none", get("/"))
+        .row("good", bearer(&good))
+        .row("forged", bearer(&forged))
+        .row("expired", bearer(&token(json!({"exp": 5}))))
+        .row("wrong audience", bearer(&token(json!({"aud": "x"}))))
+        .row("unknown issuer", bearer(&token(json!({"iss": "z"}))))
+        .row("no claims", bearer(&token_of_text(r#"{"iss":"i"}"#)))
+        .row("malformed", bearer("a.b.c"))
+        .row("not a token", bearer("abc"))
+        .row("parameter", get(format!("/?q={of_q}&a=b")))
+        .row("both", get(format!("/?q={of_q}")).bearer(&good))
+        .row("spoofed", get("/").header("x-sub", "s").header("x-jwt-signature-verified", "true"))
+        .row("spoofed, with a token", bearer(&good).header("x-jwt-signature-verified", "true"))
+}
+
+fn claim_path() -> Scene {
+    let configuration = required(json!({
+        "claim_to_headers": [
+            {"header_name": "x-url", "claim_path": [{"key": "https://a.test/role"}]},
+            {"header_name": "x-deep", "claim_path": [{"key": "a.b"}, {"key": "c"}]},
+        ],
+    }));
+    scene("claim_path", configuration)
+        .row("both", bearer(&token(json!({"https://a.test/role": "admin", "a.b": {"c": 5}}))))
+        .row(
+            "other shapes",
+            bearer(&token(json!({"https://a": {"test/role": 1}, "a": {"b": {"c": 1}}}))),
+        )
+        .row("neither", bearer(&token(json!({}))))
+}
+
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }

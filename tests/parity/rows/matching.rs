@@ -7,7 +7,7 @@ use super::{get, provider, scene};
 use crate::Scene;
 
 pub(super) fn scenes() -> Vec<Scene> {
-    let mut scenes = vec![regex(), separated(), connect(), combined(), parameters()];
+    let mut scenes = vec![regex(), separated(), connect(), combined(), hosts(), parameters()];
     scenes.extend(headers());
     scenes
 }
@@ -87,6 +87,29 @@ fn combined() -> Scene {
         .row("no header", post("/?q=1"))
         .row("no parameter", post("/").header("x-a", "b"))
         .row("other method", get("/?q=1").header("x-a", "b"))
+}
+
+/// Envoy holds `host` as `:authority`.
+fn hosts() -> Scene {
+    let rule = |path: &str, header: Value| {
+        json!({ "match": { "prefix": path, "headers": [header] },
+            "requires": { "provider_name": "p" } })
+    };
+    let configuration = json!({
+        "providers": { "p": provider(json!({})) },
+        "rules": [
+            rule("/host", json!({"name": "Host", "string_match": {"exact": "admin.test"}})),
+            rule("/authority", json!({"name": ":authority", "string_match": {"exact": "admin.test"}})),
+            rule("/other", json!({"name": "host", "exact_match": "public.test", "invert_match": true})),
+        ],
+    });
+    let mut scene = scene("hosts", configuration);
+    for path in ["/host", "/authority", "/other"] {
+        for host in ["admin.test", "public.test", "Admin.test", "admin.test:80"] {
+            scene = scene.row(format!("{path} {host}"), Request::get(path).header("host", host));
+        }
+    }
+    scene
 }
 
 fn parameters() -> Scene {

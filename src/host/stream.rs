@@ -1,0 +1,111 @@
+//! One request: its callbacks.
+
+use std::rc::Rc;
+
+use proxy_wasm::traits::{Context, HttpContext};
+use proxy_wasm::types::{Action, MapType};
+
+use crate::engine::{Decision, StreamId};
+use crate::host::{Gate, abi, apply, host_failed, reject};
+use crate::request::RequestHead;
+
+/// One request.
+pub(super) struct Stream {
+    id: u32,
+    gate: Rc<Gate>,
+    passage: Passage,
+}
+
+/// Whether a request may go on.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Passage {
+    /// It may.
+    Free,
+    /// It may not.
+    Refused,
+    /// Its headers were not looked at.
+    Undecided,
+    /// It had to wait: [`Gate::held`] knows.
+    Waited,
+}
+
+impl Stream {
+    /// A request whose headers have not come yet.
+    pub(super) fn new(id: u32, gate: Rc<Gate>) -> Self {
+        Self { id, gate, passage: Passage::Undecided }
+    }
+
+    /// Adds what the policy wants to know beside the headers. What the proxy does not know is left
+    /// out.
+    fn complete(&self, head: RequestHead) -> RequestHead {
+        let wanted = self.gate.engine.borrow().properties();
+        let known = wanted.into_iter().filter_map(|path| {
+            let value = abi::property(&path).ok()?;
+            Some((path, value))
+        });
+        head.with_properties(known.collect())
+    }
+
+    /// The answer to a callback after the headers. With `allow_on_headers_stop_iteration`, Envoy
+    /// sends the body through while the headers are held, and one `Continue` would send all of it
+    /// on.
+    fn go_on(&self) -> Action {
+        let free = match self.passage {
+            Passage::Free => true,
+            Passage::Refused | Passage::Undecided => false,
+            Passage::Waited => !self.gate.held.borrow().contains(&self.id),
+        };
+        if free { Action::Continue } else { Action::Pause }
+    }
+}
+
+impl Context for Stream {
+    fn on_done(&mut self) -> bool {
+        if self.passage == Passage::Waited {
+            self.gate.engine.borrow_mut().handle_gone(StreamId(self.id));
+            self.gate.held.borrow_mut().remove(&self.id);
+        }
+        true
+    }
+}
+
+impl HttpContext for Stream {
+    fn on_http_request_headers(&mut self, _headers: usize, _end_of_stream: bool) -> Action {
+        self.gate.answers.set(0);
+        let facts = abi::headers(MapType::HttpRequestHeaders)
+            .and_then(|headers| Ok((self.complete(RequestHead::new(headers)), abi::now()?)));
+        let decision = match facts {
+            Ok((head, now)) => {
+                self.gate.engine.borrow_mut().handle_request(StreamId(self.id), head, now)
+            }
+            Err(error) => Decision::Reject(host_failed(error)),
+        };
+        self.gate.carry_out(self.id);
+        self.passage = match decision {
+            Decision::Forward(edits) => match apply(&edits) {
+                Ok(()) => Passage::Free,
+                Err(error) => {
+                    reject(&host_failed(error));
+                    Passage::Refused
+                }
+            },
+            Decision::Reject(rejection) => {
+                reject(&rejection);
+                Passage::Refused
+            }
+            Decision::Wait => {
+                self.gate.held.borrow_mut().insert(self.id);
+                Passage::Waited
+            }
+        };
+        self.go_on()
+    }
+
+    fn on_http_request_body(&mut self, _size: usize, _end_of_stream: bool) -> Action {
+        self.go_on()
+    }
+
+    fn on_http_request_trailers(&mut self, _trailers: usize) -> Action {
+        self.go_on()
+    }
+}
