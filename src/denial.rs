@@ -118,7 +118,11 @@ const MAX_REALM_PATH: usize = 256;
 const MAX_REALM_HOST: usize = 262;
 
 /// `scheme://host/path`: what the client asked for, without the query, which may hold a token.
+/// Empty, as natively, for a request without a path.
 fn realm(head: &RequestHead) -> String {
+    if head.value(":path").is_none() {
+        return String::new();
+    }
     let scheme = match head.value("x-forwarded-proto").or_else(|| head.value(":scheme")) {
         Some(scheme) if scheme.eq_ignore_ascii_case(b"https") => "https",
         _ => "http",
@@ -177,7 +181,8 @@ mod tests {
             ],
             "https://h/old",
         );
-        check(&[], "http://");
+        check(&[(":path", "/")], "http:///");
+        check(&[(":authority", "h")], "");
     }
 
     #[test]

@@ -45,6 +45,7 @@ pub fn listener(name: &str, filters: &[Value]) -> Value {
             "typed_config": {
                 "@type": format!("{FILTERS}.network.http_connection_manager.v3.HttpConnectionManager"),
                 "stat_prefix": "ingress",
+                "upgrade_configs": [{ "upgrade_type": "CONNECT" }],
                 "access_log": [{
                     "name": "envoy.access_loggers.stdout",
                     "typed_config": {

@@ -3,6 +3,7 @@
 use jwt_gate_demo::http::Request;
 use serde_json::json;
 
+use super::matching::connect_request;
 use super::{get, required, scene, token};
 use crate::Scene;
 
@@ -163,6 +164,8 @@ fn methods() -> Scene {
     let expired = token(json!({"exp": 5}));
     let audience = token(json!({"aud": "other"}));
     let mut scene = scene("methods", required(json!({"audiences": ["api"]})))
+        .row("CONNECT missing", connect_request())
+        .row("CONNECT good", connect_request().bearer(&good))
         .row("grpc missing", grpc())
         .row("grpc expired", grpc().bearer(&expired))
         .row("grpc audience", grpc().bearer(&audience))

@@ -70,6 +70,12 @@ fn connect() -> Scene {
     scene("connect_matcher", guarded(json!({"connect_matcher": {}})))
         .row("GET", get("/"))
         .row("a path called CONNECT", get("/CONNECT"))
+        .row("CONNECT", connect_request())
+}
+
+/// No route is for it: what the filters let through ends with 404.
+pub(super) fn connect_request() -> Request {
+    Request::new("CONNECT", "parity.test:80").header("host", "parity.test:80")
 }
 
 fn combined() -> Scene {
