@@ -8,11 +8,12 @@ use jwt_gate_demo::backend;
 use jwt_gate_demo::bootstrap::{cluster, listener};
 use jwt_gate_demo::envoy::{self, Envoy, EnvoyOptions, PINNED};
 use jwt_gate_demo::http::Request;
+use jwt_gate_demo::issuer::Fault;
 use jwt_gate_demo::keys::{Alg, SigningKey};
 use jwt_gate_demo::serve::Server;
 use serde_json::{Value, json};
 
-use crate::bed::{any_port, eventually, filter};
+use crate::bed::{any_port, config, eventually, filter, issuer, serve};
 
 fn good() -> Value {
     json!({ "providers": { "p": { "local_jwks": { "inline_string":
@@ -157,6 +158,58 @@ fn a_bad_update_leaves_the_good_configuration_in_force() {
     delivered.deliver(&listener("http", &[filter(&opened)]));
     eventually("the update is in force", || status("/open") == 200);
     assert_eq!(status("/"), 401);
+    drop(envoy);
+    fs::remove_dir_all(&folder).unwrap();
+}
+
+/// A configuration that changes while requests wait: they are answered by the one they came under.
+#[test]
+fn an_update_while_requests_wait() {
+    let issuer = issuer(Alg::ES256);
+    issuer.set_fault(Fault::Hang(Duration::from_millis(1_500)));
+    let server = serve(&issuer, None);
+    let backend = Server::start(any_port(), backend::router(), None).unwrap();
+    let folder = jwt_gate_demo::wasm::workspace()
+        .join(format!("target/envoy/waiting-{}", std::process::id()));
+    let mut delivered = Delivered::new(&folder);
+    delivered.deliver(&listener("http", &[filter(&config("http"))]));
+    let bootstrap = json!({
+        "node": { "id": "test", "cluster": "test" },
+        "dynamic_resources": { "lds_config": { "path_config_source": { "path": delivered.file } } },
+        "static_resources": { "clusters": [
+            cluster("backend", "127.0.0.1", backend.addr().port(), None),
+            cluster("issuer", "localhost", server.addr().port(), None),
+        ] },
+    });
+    let binary = envoy::find(PINNED).unwrap();
+    let envoy = Envoy::start(&binary, &bootstrap, EnvoyOptions::default()).unwrap();
+    eventually("the listener is there", || envoy.listener_port("http").is_ok());
+    let port = envoy.listener_port("http").unwrap();
+    let good = Request::get("/").bearer(&issuer.mint(json!({"sub": "a"})));
+    let forged = issuer.mint_with_header(json!({}), json!({"kid": "invented"}));
+    let forged = Request::get("/").bearer(&forged);
+    let send = |request: &Request| request.send(("127.0.0.1", port)).map(|answer| answer.status);
+    std::thread::scope(|scope| {
+        let waiting: Vec<_> = (0..20).map(|_| scope.spawn(|| send(&good).unwrap())).collect();
+        let refused: Vec<_> = (0..20).map(|_| scope.spawn(|| send(&forged).unwrap())).collect();
+        std::thread::sleep(Duration::from_millis(300));
+        let updated = || envoy.stats().unwrap()["listener_manager.lds.update_success"];
+        for version in 1..4 {
+            let mut changed = config("http");
+            changed["stat_prefix"] = json!(format!("version{version}"));
+            let before = updated();
+            delivered.deliver(&listener("http", &[filter(&changed)]));
+            eventually("the update is in force", || updated() > before);
+        }
+        for status in waiting {
+            assert_eq!(status.join().unwrap(), 200);
+        }
+        for status in refused {
+            assert_eq!(status.join().unwrap(), 401);
+        }
+    });
+    eventually("the new configuration works", || send(&good).is_ok_and(|status| status == 200));
+    assert!(!envoy.logs().contains("panicked"));
     drop(envoy);
     fs::remove_dir_all(&folder).unwrap();
 }
