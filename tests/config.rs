@@ -169,6 +169,20 @@ fn whole_texts() {
     );
 }
 
+/// What people copy from the README and from `envoy.yaml` works.
+#[test]
+fn published_configurations_are_accepted() {
+    for text in [include_str!("../README.md"), include_str!("../envoy.yaml")] {
+        let (_, rest) = text.split_once("value: |").unwrap();
+        let indent = |line: &str| line.len() - line.trim_start().len();
+        let mut block = rest.lines().skip(1).peekable();
+        let own = indent(block.peek().unwrap());
+        let json: String = block.take_while(|line| indent(line) >= own).collect();
+        assert!(json.contains("\"providers\""), "{json}");
+        assert_eq!(errors(&json), "");
+    }
+}
+
 #[test]
 fn odd_values() {
     let uri = "/providers/remote/remote_jwks/http_uri/uri";
