@@ -172,8 +172,8 @@ pub enum RequirementKind {
     /// `allow_missing_or_failed`: anything goes; good tokens are still read.
     AllowMissingOrFailed,
     /// `extract_only_without_validation`: anything goes; when a token is not good, this header
-    /// says `false` (empty: `x-jwt-signature-verified`; `-`: none).
-    ExtractOnly(String),
+    /// says `false`, if there is one.
+    ExtractOnly(Option<String>),
     /// `requires_any`: one of at least two.
     Any(Vec<Requirement>),
     /// `requirement_name` of a rule: one of `requirement_map`.

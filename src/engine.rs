@@ -233,6 +233,9 @@ impl Engine {
                 }
                 Decided::MustWait(wanted) => {
                     self.want(&wanted);
+                    // Other keys than before may take longer than those did.
+                    let deadline = waiting.arrived.after(self.longest_wait(&wanted));
+                    waiting.deadline = waiting.deadline.max(deadline);
                     waiting.wanted = wanted;
                     self.waiting.insert(stream, waiting);
                 }

@@ -127,6 +127,7 @@ impl Policy {
             requirements.chain(state_rules.iter().flat_map(|rules| rules.requirements.values()));
         let status_headers: Vec<_> = requirements.flat_map(Requirement::status_headers).collect();
         refuse_unstable_routes(&rules, &providers, &status_headers, &errors);
+        refuse_token_headers(&status_headers, &providers, &errors);
         let policy = Self {
             properties,
             stat_prefix: match config.stat_prefix {
@@ -163,6 +164,12 @@ impl Policy {
         let rest = match open(&self.fallback) {
             true => "open (`default_requirement` changes that)",
             false => "protected",
+        };
+        let texts = self.state_rules.iter().flat_map(|rules| &rules.requirements);
+        let texts = texts.filter(|(_, requirement)| open(requirement)).count();
+        let rest = match texts {
+            0 => rest.to_owned(),
+            texts => format!("{rest}, and open for {texts} texts of `filter_state_rules`"),
         };
         let preflights = if self.bypass_cors_preflight { "open" } else { "as other requests" };
         let (providers, count) = (self.providers.len(), self.rules.len());
@@ -216,6 +223,15 @@ fn refuse_unstable_routes(
                 "every provider must have `forward: true` and write no headers: any change to a \
                  request makes Envoy choose its route again, after the decision",
             );
+        }
+    }
+}
+
+/// The header that tells of a failed token must not be one that holds tokens.
+fn refuse_token_headers(status_headers: &[String], providers: &[Provider], errors: &Errors) {
+    for name in status_headers {
+        if providers.iter().any(|provider| provider.takes_tokens_from_header(name)) {
+            errors.push("", format!("`verification_status_header` `{name}` holds tokens"));
         }
     }
 }

@@ -250,6 +250,22 @@ fn mistakes_that_would_open_traffic() {
         with("/rules", json!([{"match": all(), "requirementName": null}])),
         &[&format!("rules[0].requirementName: {within}")],
     );
+    for rules in [
+        json!(null),
+        json!({"name": "x"}),
+        json!({"name": "x", "requires": null}),
+        json!({"name": "x", "requires": {}}),
+        json!({"name": "x", "requires": {"a": null}}),
+    ] {
+        let errors = errors(&with("/filter_state_rules", rules.clone()).to_string());
+        assert!(errors.starts_with("filter_state_rules"), "{rules}: {errors}");
+    }
+    for header in ["host", "Content-Length", "transfer-encoding", "cookie", "Authorization", "a b"]
+    {
+        let requires =
+            json!({"extract_only_without_validation": {"verification_status_header": header}});
+        assert_ne!(errors(&rule(all(), requires).to_string()), "", "{header}");
+    }
     let required = || json!({"provider_name": "local"});
     // Conditions that no request fulfils.
     for (matches, line) in [

@@ -675,6 +675,32 @@ fn optional_requirements_side_by_side_wait_in_order() {
     assert_eq!(gate.resumed, [(StreamId(1), vec![remove("authorization")])]);
 }
 
+/// Found in review: the time to wait was that of the first keys, whatever came after them.
+#[test]
+fn keys_that_are_wanted_later_have_their_own_time() {
+    let (p, q) = (key(), key());
+    let mut config = json!({ "providers": { "p": remote(json!({})), "q": remote(json!({})) } });
+    for (name, timeout) in [("p", "1s"), ("q", "20s")] {
+        config["providers"][name]["issuer"] = json!(name);
+        config["providers"][name]["from_headers"] = json!([{ "name": format!("x-{name}") }]);
+        config["providers"][name]["remote_jwks"]["http_uri"]["timeout"] = json!(timeout);
+    }
+    let all = json!({"requires_all": {"requirements": [
+        {"provider_name": "p"}, {"provider_name": "q"}]}});
+    config["rules"] = json!([{ "match": { "prefix": "/" }, "requires": all }]);
+    let mut gate = Gate::new(&config);
+    let of_p = p.sign(&claims(json!({"iss": "p"})));
+    let of_q = q.sign(&claims(json!({"iss": "q"})));
+    let headers = [("x-p", &*of_p), ("x-q", &*of_q)];
+    assert_eq!(gate.request(1, &headers), Decision::Wait);
+    let (first, second) = (gate.next_fetch(), gate.next_fetch());
+    gate.answer(first, Ok(&jwks(&[&p])));
+    gate.tick(15_000);
+    assert!(gate.rejected.is_empty());
+    gate.answer(second, Ok(&jwks(&[&q])));
+    assert_eq!(gate.resumed.len(), 1);
+}
+
 /// Found in review: with only `allow_missing` in a list, every bad token passed.
 #[test]
 fn a_list_of_allowances_checks_tokens() {

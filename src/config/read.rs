@@ -49,7 +49,7 @@ impl Config {
             providers,
             rules: fields.list("rules", |node| node.object(Rule::read)),
             filter_state_rules: fields
-                .get("filter_state_rules")
+                .get_not_null("filter_state_rules")
                 .and_then(|node| node.object(FilterStateRules::read)),
             requirement_map: Requirement::read_map(fields.get("requirement_map")),
             bypass_cors_preflight: fields.flag("bypass_cors_preflight"),
@@ -300,7 +300,7 @@ fn header_name(node: &Node<'_>) -> Option<String> {
 }
 
 /// A header that the gate writes: not one that frames or routes the request.
-fn identity_header(node: Option<Node<'_>>) -> String {
+pub(super) fn identity_header(node: Option<Node<'_>>) -> String {
     const FRAMING: [&str; 8] = [
         "connection",
         "content-length",

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::config::fields::Fields;
 use crate::config::matching::RouteMatch;
+use crate::config::read::identity_header;
 use crate::config::reader::Node;
 use crate::config::{FilterStateRules, Requirement, RequirementKind, Rule};
 
@@ -33,7 +34,11 @@ impl Rule {
 impl FilterStateRules {
     pub(super) fn read(fields: &mut Fields<'_>) -> Self {
         let name = fields.required_text("name");
-        Self { name, requires: Requirement::read_map(fields.get("requires")) }
+        let requires = Requirement::read_map(fields.get_not_null("requires"));
+        if requires.is_empty() {
+            fields.error("`requires` must hold at least one requirement");
+        }
+        Self { name, requires }
     }
 }
 
@@ -99,7 +104,7 @@ impl Requirement {
                 Some(("requires_any", node)) => RequirementKind::Any(children(node)),
                 Some(("requires_all", node)) => RequirementKind::All(children(node)),
                 Some(("extract_only_without_validation", node)) => RequirementKind::ExtractOnly(
-                    node.object(|fields| fields.text("verification_status_header"))?,
+                    node.object(|fields| status_header(fields.get("verification_status_header")))?,
                 ),
                 Some((name, node)) => {
                     node.object(|_| ());
@@ -111,5 +116,22 @@ impl Requirement {
             })
         })??;
         Some(Self { path, kind })
+    }
+}
+
+/// Native's default, and its word for "none"; otherwise a header that the gate may write.
+fn status_header(node: Option<Node<'_>>) -> Option<String> {
+    let node = node.filter(|node| !node.is_empty_text());
+    match node.as_ref().map(|node| node.text().unwrap_or_default()).as_deref() {
+        None => Some("x-jwt-signature-verified".to_owned()),
+        Some("-") => None,
+        Some(name) => {
+            if ["authorization", "cookie"].contains(&name.to_ascii_lowercase().as_str())
+                && let Some(node) = &node
+            {
+                node.error("this header holds tokens and cannot carry the status");
+            }
+            Some(identity_header(node))
+        }
     }
 }

@@ -150,6 +150,12 @@ impl Provider {
 }
 
 impl Provider {
+    /// Whether tokens are taken from the header `name`.
+    pub(super) fn takes_tokens_from_header(&self, name: &str) -> bool {
+        let is_it = |location: &TokenLocation| matches!(location, TokenLocation::Header { name: own, .. } if own == name);
+        self.locations.iter().any(is_it)
+    }
+
     /// Whether a request goes on just as it came.
     pub(super) fn changes_nothing(&self) -> bool {
         self.forward && !self.outputs.change_requests()

@@ -56,9 +56,7 @@ impl Requirement {
     ) -> Self {
         match &requirement.kind {
             RequirementKind::Nothing => Self::Nothing,
-            RequirementKind::ExtractOnly(header) => {
-                Self::ExtractOnly(status_header(header, &requirement.path, errors))
-            }
+            RequirementKind::ExtractOnly(header) => Self::ExtractOnly(header.clone()),
             RequirementKind::AllowMissing => Self::AllowMissing,
             RequirementKind::AllowMissingOrFailed => Self::AllowMissingOrFailed,
             RequirementKind::All(children) => Self::All(
@@ -148,18 +146,4 @@ impl Requirement {
             _ => Self::Any { children: compiled, otherwise },
         }
     }
-}
-
-/// Native's default, and its word for "none".
-fn status_header(name: &str, path: &str, errors: &Errors) -> Option<String> {
-    let name = match name {
-        "-" => return None,
-        "" => "x-jwt-signature-verified",
-        name => name,
-    };
-    let token = |octet: u8| octet.is_ascii_alphanumeric() || octet == b'-' || octet == b'_';
-    if !name.bytes().all(token) {
-        errors.push(path, "`verification_status_header` must be the name of a header");
-    }
-    Some(name.to_ascii_lowercase())
 }

@@ -59,10 +59,11 @@ impl TextMatcher {
             Kind::Contains(pattern) => {
                 text.windows(pattern.len().max(1)).any(|part| same(Some(part), pattern))
             }
-            // RE2 reads what is not UTF-8 as the replacement character.
-            Kind::Regex(regex) => {
-                regex.as_ref().is_some_and(|regex| regex.is_match(&String::from_utf8_lossy(text)))
-            }
+            // What is not UTF-8 matches no expression, as natively.
+            Kind::Regex(regex) => match (regex, str::from_utf8(text)) {
+                (Some(regex), Ok(text)) => regex.is_match(text),
+                _ => false,
+            },
         }
     }
 }
