@@ -5,6 +5,7 @@
 //! [`crate::policy`] makes something of it.
 
 pub mod fields;
+mod headers;
 pub mod matching;
 pub mod protobuf_struct;
 mod read;

@@ -2,6 +2,7 @@
 //! `StringMatcher` (`envoy.config.route.v3`, `envoy.type.matcher.v3`).
 
 use crate::config::fields::Fields;
+use crate::config::headers::any_header;
 use crate::config::reader::Node;
 use crate::expression;
 
@@ -198,7 +199,7 @@ impl HeaderMatch {
             "string_match",
         ];
         node.object(|fields| {
-            let name = fields.required("name").and_then(|node| header(&node));
+            let name = fields.required("name").and_then(|node| any_header(&node));
             let invert = fields.flag("invert_match");
             let missing_as_empty = fields.flag("treat_missing_header_as_empty");
             let value = match fields.one_of(&forms) {
@@ -236,17 +237,6 @@ impl HeaderMatch {
             Some(Self { name: name?, value, invert, missing_as_empty })
         })?
     }
-}
-
-/// A header or pseudo-header as Envoy holds it: in lower case, and `host` as `:authority`.
-fn header(node: &Node<'_>) -> Option<String> {
-    let name = node.non_empty_text()?.to_ascii_lowercase();
-    let plain = name.strip_prefix(':').unwrap_or(&name);
-    let token = |octet: u8| octet.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&octet);
-    if plain.is_empty() || !plain.bytes().all(token) {
-        node.error("expected the name of a header");
-    }
-    Some(if name == "host" { ":authority".to_owned() } else { name })
 }
 
 impl ParameterMatch {

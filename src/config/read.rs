@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::config::fields::Fields;
+use crate::config::headers::{header_name, identity_header};
 use crate::config::matching::StringMatch;
 use crate::config::protobuf_struct;
 use crate::config::reader::{ConfigError, Errors, Node};
@@ -74,6 +75,7 @@ impl Config {
 
 impl Provider {
     fn read(fields: &mut Fields<'_>) -> Self {
+        Self::check_cache(fields);
         Self {
             issuer: fields.text("issuer"),
             audiences: fields.texts("audiences"),
@@ -104,7 +106,7 @@ impl Provider {
                 .get("normalize_payload_in_metadata")
                 .and_then(|node| node.object(|fields| fields.texts("space_delimited_claims")))
                 .unwrap_or_default(),
-            clear_route_cache: Self::read_cache(fields),
+            clear_route_cache: fields.flag("clear_route_cache"),
             clock_skew_seconds: fields
                 .get("clock_skew_seconds")
                 .and_then(|node| node.unsigned())
@@ -113,18 +115,15 @@ impl Provider {
             allow_weak_keys: fields.flag("allow_weak_keys"),
         }
     }
-}
 
-impl Provider {
-    fn read_cache(fields: &mut Fields<'_>) -> bool {
-        // There is no cache of verified tokens yet: its settings are checked and change nothing.
+    /// There is no cache of verified tokens yet: its settings are checked and change nothing.
+    fn check_cache(fields: &mut Fields<'_>) {
         if let Some(node) = fields.get("jwt_cache_config") {
             node.object(|fields| {
                 fields.get("jwt_cache_size").map(|node| node.unsigned());
                 fields.get("jwt_max_token_size").map(|node| node.unsigned());
             });
         }
-        fields.flag("clear_route_cache")
     }
 }
 
@@ -181,7 +180,7 @@ impl RemoteJwks {
             }
             Some(duration)
         });
-        RemoteJwks::read_native_fetching(fields);
+        Self::check_native_fetching(fields);
         remote.stale_if_error = fields.get("stale_if_error").and_then(|node| node.duration());
         remote.unknown_kid_cooldown = fields.get("unknown_kid_cooldown").and_then(|node| {
             let duration = node.duration()?;
@@ -192,12 +191,10 @@ impl RemoteJwks {
         });
         remote
     }
-}
 
-impl RemoteJwks {
     /// How the native filter fetches: the gate always fetches ahead of requests and backs off on
     /// its own, so these are checked and change nothing.
-    fn read_native_fetching(fields: &mut Fields<'_>) {
+    fn check_native_fetching(fields: &mut Fields<'_>) {
         if let Some(node) = fields.get("async_fetch") {
             node.object(|fields| {
                 fields.flag("fast_listener");
@@ -286,34 +283,4 @@ fn stat_prefix(node: &Node<'_>) -> Option<String> {
         node.error("expected letters, digits, `_`, `-` and `.`");
     }
     Some(prefix.trim_end_matches('.').to_owned())
-}
-
-/// A header name in lower case, as Envoy holds it (RFC 9110 section 5.6.2, token).
-fn header_name(node: &Node<'_>) -> Option<String> {
-    let name = node.non_empty_text()?;
-    let token = |octet: u8| octet.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&octet);
-    if name.bytes().all(token) {
-        return Some(name.to_ascii_lowercase());
-    }
-    node.error("expected the name of a header");
-    None
-}
-
-/// A header that the gate writes: not one that frames or routes the request.
-pub(super) fn identity_header(node: Option<Node<'_>>) -> String {
-    const FRAMING: [&str; 8] = [
-        "connection",
-        "content-length",
-        "host",
-        "keep-alive",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    ];
-    let name = node.as_ref().and_then(header_name).unwrap_or_default();
-    if let Some(node) = node.filter(|_| FRAMING.contains(&name.as_str())) {
-        node.error("this header frames or routes the request and cannot carry a claim");
-    }
-    name
 }

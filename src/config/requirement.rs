@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::config::fields::Fields;
+use crate::config::headers::identity_header;
 use crate::config::matching::RouteMatch;
-use crate::config::read::identity_header;
+
 use crate::config::reader::Node;
 use crate::config::{FilterStateRules, Requirement, RequirementKind, Rule};
 

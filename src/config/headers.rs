@@ -1,0 +1,47 @@
+//! Names of headers: those that tokens come in, those that the gate writes, those that rules ask for.
+
+use crate::config::reader::Node;
+
+/// A header name in lower case, as Envoy holds it (RFC 9110 section 5.6.2, token).
+pub(super) fn header_name(node: &Node<'_>) -> Option<String> {
+    let name = node.non_empty_text()?;
+    if is_token(&name) {
+        return Some(name.to_ascii_lowercase());
+    }
+    node.error("expected the name of a header");
+    None
+}
+
+/// A header that the gate writes: not one that frames or routes the request.
+pub(super) fn identity_header(node: Option<Node<'_>>) -> String {
+    const FRAMING: [&str; 8] = [
+        "connection",
+        "content-length",
+        "host",
+        "keep-alive",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    ];
+    let name = node.as_ref().and_then(header_name).unwrap_or_default();
+    if let Some(node) = node.filter(|_| FRAMING.contains(&name.as_str())) {
+        node.error("this header frames or routes the request and cannot carry a claim");
+    }
+    name
+}
+
+/// A header or pseudo-header that a rule asks for, as Envoy holds it: `host` is `:authority`.
+pub(super) fn any_header(node: &Node<'_>) -> Option<String> {
+    let name = node.non_empty_text()?.to_ascii_lowercase();
+    let plain = name.strip_prefix(':').unwrap_or(&name);
+    if plain.is_empty() || !is_token(plain) {
+        node.error("expected the name of a header");
+    }
+    Some(if name == "host" { ":authority".to_owned() } else { name })
+}
+
+fn is_token(name: &str) -> bool {
+    let token = |octet: u8| octet.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&octet);
+    name.bytes().all(token)
+}
