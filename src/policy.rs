@@ -13,7 +13,7 @@ pub mod text;
 
 use std::collections::BTreeMap;
 
-use crate::config::reader::{ConfigError, Errors};
+use crate::config::reader::{ConfigError, Errors, member_path};
 use crate::config::{self, Config};
 use crate::denial::Manner;
 use crate::policy::identity::IdentityHeaders;
@@ -229,9 +229,12 @@ fn refuse_unstable_routes(
 
 /// The header that tells of a failed token must not be one that holds tokens.
 fn refuse_token_headers(status_headers: &[String], providers: &[Provider], errors: &Errors) {
-    for name in status_headers {
-        if providers.iter().any(|provider| provider.takes_tokens_from_header(name)) {
-            errors.push("", format!("`verification_status_header` `{name}` holds tokens"));
+    for provider in providers {
+        for name in status_headers.iter().filter(|name| provider.takes_tokens_from_header(name)) {
+            errors.push(
+                &member_path("providers", &provider.name),
+                format!("takes tokens from `{name}`, a requirement's `verification_status_header`"),
+            );
         }
     }
 }

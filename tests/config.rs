@@ -266,6 +266,13 @@ fn mistakes_that_would_open_traffic() {
             json!({"extract_only_without_validation": {"verification_status_header": header}});
         assert_ne!(errors(&rule(all(), requires).to_string()), "", "{header}");
     }
+    let mut held = with("/providers/local/from_headers", json!([{"name": "x-a"}]));
+    held["rules"] = json!([{"match": all(), "requires": {
+        "extract_only_without_validation": {"verification_status_header": "X-A"}}}]);
+    check(
+        held,
+        &["providers.local: takes tokens from `x-a`, a requirement's `verification_status_header`"],
+    );
     let required = || json!({"provider_name": "local"});
     // Conditions that no request fulfils.
     for (matches, line) in [
