@@ -7,6 +7,8 @@
 pub mod fields;
 mod headers;
 pub mod matching;
+pub mod path;
+pub mod path_template;
 pub mod protobuf_struct;
 mod read;
 pub mod reader;

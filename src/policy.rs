@@ -219,9 +219,10 @@ fn refuse_unstable_routes(
     for (index, rule) in (0_usize..).zip(rules) {
         if !stable && rule.matcher.properties().next().is_some() {
             errors.push(
-                &format!("rules[{index}].match.route_name"),
-                "every provider must have `forward: true` and write no headers: any change to a \
-                 request makes Envoy choose its route again, after the decision",
+                &format!("rules[{index}].match"),
+                "with a condition on the route, every provider must have `forward: true` and write \
+                 no headers: any change to a request makes Envoy choose its route again, after the \
+                 decision",
             );
         }
     }

@@ -134,7 +134,7 @@ fn all_mistakes_appear_at_once_each_with_its_path() {
             "rule: unknown field; expected one of: bypass_cors_preflight, default_requirement, filter_state_rules, keys_unavailable_status, providers, requirement_map, rules, stat_prefix, strip_failure_response",
             "rules[0]: `match` is required",
             "rules[0].requires: no provider is called `nobody`; there is: a b, p, q",
-            "rules[1].match: `prefix`, `path`, `safe_regex`, `path_separated_prefix` or `connect_matcher` is required",
+            "rules[1].match: `prefix`, `path`, `safe_regex`, `path_separated_prefix`, `path_match_policy` or `connect_matcher` is required",
             "rules[1].match.tls_context: it is not supported; use `headers` on x-forwarded-client-cert",
             "rules[1].requires.requires_any.requirements: at least two requirements are expected",
             "rules[2].match: only one of `prefix`, `path` may be set",
@@ -320,6 +320,49 @@ fn mistakes_that_would_open_traffic() {
     }
 }
 
+#[test]
+fn path_templates_and_route_metadata() {
+    let rule = |matches: Value| {
+        with("/rules", json!([{ "match": matches, "requires": { "provider_name": "local" } }]))
+    };
+    let template = |template: &str| {
+        let typed = json!({
+            "@type": "type.googleapis.com/envoy.extensions.path.match.uri_template.v3.\
+                      UriTemplateMatchConfig",
+            "path_template": template,
+        });
+        rule(json!({ "path_match_policy": { "name": "t", "typed_config": typed } }))
+    };
+    check(template("/users/{id}/**"), &[]);
+    check(
+        template("/users/**/{id}"),
+        &["rules[0].match.path_match_policy.typed_config.path_template: \
+           no glob may come after `**`"],
+    );
+    check(
+        rule(json!({ "path_match_policy": { "typed_config": {
+                "@type": "other", "path_template": "/", "x": 1 } } })),
+        &[
+            "rules[0].match.path_match_policy.typed_config.x: unknown field; \
+             expected one of: @type, path_template",
+            "rules[0].match.path_match_policy.typed_config[\"@type\"]: expected \
+             `type.googleapis.com/envoy.extensions.path.match.uri_template.v3.\
+             UriTemplateMatchConfig`",
+        ],
+    );
+    check(
+        rule(json!({ "prefix": "/", "route_metadata": [
+                { "filter": "f", "path": [], "value": { "double_match": {} } }] })),
+        &[
+            "rules[0].match.route_metadata[0].path: expected the names that lead to the value",
+            "rules[0].match.route_metadata[0].value: `string_match`, `bool_match` or \
+             `present_match` is required",
+            "rules[0].match.route_metadata[0].value.double_match: \
+             use `string_match`, `bool_match` or `present_match`",
+        ],
+    );
+}
+
 /// Every field of the native message is known: read, or refused with a sentence; none is ignored.
 #[test]
 fn every_field_of_the_native_message_is_known() {
@@ -409,7 +452,7 @@ fn rules_on_routes_need_requests_that_stay_as_they_are() {
         json!({"claim_to_headers": [{"header_name": "x-s", "claim_name": "sub"}]}),
     ] {
         let errors = errors(&forward(changes).to_string());
-        assert!(errors.starts_with("rules[0].match.route_name: every provider must"), "{errors}");
+        assert!(errors.starts_with("rules[0].match: with a condition on the route"), "{errors}");
     }
 }
 

@@ -3,6 +3,7 @@
 
 use crate::config::fields::Fields;
 use crate::config::headers::any_header;
+use crate::config::path::PathSpecifier;
 use crate::config::reader::Node;
 use crate::expression;
 
@@ -23,21 +24,30 @@ pub struct RouteMatch {
     pub grpc: bool,
     /// Ours: the name of the route that Envoy chose.
     pub route_name: Option<StringMatch>,
+    /// Ours: conditions on the metadata of that route.
+    pub route_metadata: Vec<MetadataMatch>,
 }
 
-/// The `path_specifier` of a `RouteMatch`.
+/// `MetadataMatcher` (`envoy.type.matcher.v3`).
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum PathSpecifier {
-    /// `connect_matcher`: CONNECT requests.
-    Connect,
-    /// `path`: the whole path, without the query.
-    Path(String),
-    /// `prefix`: how the path begins.
-    Prefix(String),
-    /// `safe_regex`: the whole path, without the query, as a regular expression.
-    Regex(String),
-    /// `path_separated_prefix`: the path, or what begins with it and a slash.
-    SeparatedPrefix(String),
+pub struct MetadataMatch {
+    /// The namespace and the names that lead to the value.
+    pub path: Vec<String>,
+    /// What the value must be.
+    pub value: MetadataCondition,
+    /// Whether the condition must not hold.
+    pub invert: bool,
+}
+
+/// What a `MetadataMatcher` asks of the value.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum MetadataCondition {
+    /// `bool_match`: this boolean.
+    Boolean(bool),
+    /// `present_match`: whether there is a value.
+    Present(bool),
+    /// `string_match`: a text.
+    Text(StringMatch),
 }
 
 /// `HeaderMatcher`.
@@ -119,7 +129,6 @@ impl RouteMatch {
     pub(super) fn read(fields: &mut Fields<'_>) -> Option<Self> {
         let path = PathSpecifier::read(fields);
         for (field, instead) in [
-            ("path_match_policy", "path templates are not supported; use `safe_regex`"),
             ("runtime_fraction", "it is not supported; leave it out"),
             ("tls_context", "it is not supported; use `headers` on x-forwarded-client-cert"),
             ("dynamic_metadata", "it is not supported; match on a header"),
@@ -137,53 +146,48 @@ impl RouteMatch {
             cookies: fields.list("cookies", CookieMatch::read),
             grpc: fields.get("grpc").map(|node| node.object(|_| ())).is_some(),
             route_name: fields.get("route_name").and_then(StringMatch::read_or_text),
+            route_metadata: fields.list("route_metadata", MetadataMatch::read),
             path: path?,
         })
     }
 }
 
-impl PathSpecifier {
-    fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        let specifiers =
-            ["prefix", "path", "safe_regex", "connect_matcher", "path_separated_prefix"];
-        let Some((name, node)) = fields.one_of(&specifiers) else {
-            fields.error(
-                "`prefix`, `path`, `safe_regex`, `path_separated_prefix` or `connect_matcher` is \
-                 required",
-            );
-            return None;
-        };
-        match name {
-            "connect_matcher" => node.object(|_| Self::Connect),
-            "safe_regex" => {
-                let regex = regex(&node)?;
-                if regex.starts_with(|first: char| first.is_ascii_alphanumeric()) {
-                    node.error("expected an expression for whole paths, which begin with `/`");
+impl MetadataMatch {
+    fn read(node: Node<'_>) -> Option<Self> {
+        node.object(|fields| {
+            let namespace = fields.required_text("filter");
+            let keys = fields.required("path").map(|node| {
+                let keys = node.list(|node| node.object(|fields| fields.required_text("key")));
+                if keys.is_empty() {
+                    node.error("expected the names that lead to the value");
                 }
-                Some(Self::Regex(regex))
+                keys
+            });
+            let value = fields.required("value").and_then(|node| node.object(Self::read_value)?);
+            let invert = fields.flag("invert");
+            let path: Vec<_> = [namespace].into_iter().chain(keys?).collect();
+            // The host separates the names of a path by it.
+            if path.iter().any(|name| name.contains('\0')) {
+                fields.error("names must not hold the octet zero");
             }
-            "path" => path(&node, name).map(Self::Path),
-            "prefix" => path(&node, name).map(Self::Prefix),
-            _ => path(&node, name).map(Self::SeparatedPrefix),
+            Some(Self { path, value: value?, invert })
+        })?
+    }
+
+    fn read_value(fields: &mut Fields<'_>) -> Option<MetadataCondition> {
+        for field in ["null_match", "double_match", "list_match", "or_match"] {
+            fields.unsupported(field, "use `string_match`, `bool_match` or `present_match`");
+        }
+        match fields.one_of(&["string_match", "bool_match", "present_match"]) {
+            Some(("string_match", node)) => StringMatch::read(node).map(MetadataCondition::Text),
+            Some(("bool_match", node)) => node.boolean().map(MetadataCondition::Boolean),
+            Some((_, node)) => node.boolean().map(MetadataCondition::Present),
+            None => {
+                fields.error("`string_match`, `bool_match` or `present_match` is required");
+                None
+            }
         }
     }
-}
-
-/// A pattern for paths. One that no path can match would leave open what it is meant to protect.
-fn path(node: &Node<'_>, name: &str) -> Option<String> {
-    let pattern = node.text()?;
-    let anything = pattern.is_empty() && name == "prefix";
-    if !anything && !pattern.starts_with('/') && pattern != "*" {
-        node.error("expected a path, which begins with `/`");
-    }
-    if pattern.contains(['?', '#']) {
-        node.error("paths are compared without their query: expected no `?` and no `#`");
-    }
-    // Envoy's own rule: the slash is what separates.
-    if name == "path_separated_prefix" && pattern.ends_with('/') {
-        node.error("must not end with `/`");
-    }
-    Some(pattern)
 }
 
 impl HeaderMatch {
@@ -301,7 +305,7 @@ impl StringMatch {
 }
 
 /// `RegexMatcher`: RE2's dialect, without the classes that need Unicode tables.
-fn regex(node: &Node<'_>) -> Option<String> {
+pub(super) fn regex(node: &Node<'_>) -> Option<String> {
     node.object(|fields| {
         if let Some(node) = fields.get("google_re2") {
             node.object(|fields| {

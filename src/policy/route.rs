@@ -5,9 +5,11 @@
 //! and for the native one.
 
 use crate::config::matching::{
-    CookieMatch, HeaderCondition, HeaderMatch, ParameterMatch, PathSpecifier, RouteMatch,
-    StringMatch,
+    CookieMatch, HeaderCondition, HeaderMatch, MetadataCondition, MetadataMatch, ParameterMatch,
+    RouteMatch, StringMatch,
 };
+use crate::config::path::PathSpecifier;
+use crate::config::path_template::{PathTemplate, Piece, is_plain};
 use crate::extract::{cookies, params};
 use crate::policy::text::TextMatcher;
 use crate::request::{PropertyPath, RequestHead};
@@ -20,7 +22,7 @@ pub struct RouteMatcher {
     parameters: Vec<ParameterMatcher>,
     cookies: Vec<CookieMatcher>,
     grpc: bool,
-    route_name: Option<(PropertyPath, TextMatcher)>,
+    route: Vec<PropertyMatcher>,
 }
 
 impl RouteMatcher {
@@ -32,9 +34,12 @@ impl RouteMatcher {
             parameters: wire.query_parameters.iter().map(ParameterMatcher::new).collect(),
             cookies: wire.cookies.iter().map(CookieMatcher::new).collect(),
             grpc: wire.grpc,
-            route_name: wire.route_name.as_ref().map(|name| {
-                (vec!["xds".to_owned(), "route_name".to_owned()], TextMatcher::new(name))
-            }),
+            route: wire
+                .route_name
+                .iter()
+                .map(PropertyMatcher::of_route_name)
+                .chain(wire.route_metadata.iter().map(PropertyMatcher::of_route_metadata))
+                .collect(),
         }
     }
 
@@ -45,15 +50,12 @@ impl RouteMatcher {
             && self.parameters.iter().all(|matcher| matcher.matches(head))
             && self.cookies.iter().all(|matcher| matcher.matches(head))
             && (!self.grpc || head.is_grpc())
-            && self.route_name.as_ref().is_none_or(|(path, name)| {
-                // A route without a name has the empty one.
-                name.matches(head.property(path).unwrap_or_default())
-            })
+            && self.route.iter().all(|matcher| matcher.matches(head))
     }
 
-    /// What the host must tell beside the headers.
+    /// What the host must tell of the route, beside the headers.
     pub fn properties(&self) -> impl Iterator<Item = &PropertyPath> {
-        self.route_name.iter().map(|(path, _)| path)
+        self.route.iter().map(|matcher| &matcher.path)
     }
 }
 
@@ -67,6 +69,7 @@ enum PathMatcher {
         all: bool,
     },
     Separated(TextMatcher, TextMatcher),
+    Template(PathTemplate),
 }
 
 impl PathMatcher {
@@ -86,6 +89,7 @@ impl PathMatcher {
                 text(Pattern::Exact(prefix.clone())),
                 text(Pattern::Prefix(format!("{prefix}/"))),
             ),
+            PathSpecifier::Template(template) => Self::Template(template.clone()),
         }
     }
 
@@ -98,7 +102,92 @@ impl PathMatcher {
             // (Natively it falls under no rule, and passes.)
             Self::Prefix { matcher, all } => matcher.matches(path) || (*all && path.is_empty()),
             Self::Separated(whole, prefix) => whole.matches(path) || prefix.matches(path),
+            Self::Template(template) => fills(template.pieces(), path),
         }
+    }
+}
+
+/// Whether `path` is what these pieces of a template stand for. One pass suffices: a segment ends
+/// at a slash or, as the last piece but one, before a suffix; behind `**` comes one literal.
+fn fills(pieces: &[Piece], path: &[u8]) -> bool {
+    let plain = |part: &[u8]| part.iter().copied().all(is_plain);
+    match pieces {
+        [] => path.is_empty(),
+        [Piece::Literal(text), rest @ ..] => {
+            path.strip_prefix(text.as_bytes()).is_some_and(|path| fills(rest, path))
+        }
+        [Piece::Rest, rest @ ..] => {
+            let suffix = literal(rest);
+            path.strip_suffix(suffix)
+                .is_some_and(|part| part.split(|octet| *octet == b'/').all(plain))
+        }
+        [Piece::Segment, rest @ ..] => {
+            let end = path.iter().position(|octet| *octet == b'/').unwrap_or(path.len());
+            let (segment, path) = path.split_at_checked(end).unwrap_or_default();
+            let suffix = Some(literal(rest)).filter(|suffix| !suffix.contains(&b'/'));
+            match suffix {
+                Some(suffix) => {
+                    let part = segment.strip_suffix(suffix).unwrap_or_default();
+                    path.is_empty() && !part.is_empty() && plain(part)
+                }
+                None => !segment.is_empty() && plain(segment) && fills(rest, path),
+            }
+        }
+    }
+}
+
+/// The text of the literal that comes first, or none.
+fn literal(pieces: &[Piece]) -> &[u8] {
+    match pieces {
+        [Piece::Literal(text), ..] => text.as_bytes(),
+        _ => b"",
+    }
+}
+
+/// What the proxy knows of the route that it chose.
+#[derive(Clone, Debug)]
+struct PropertyMatcher {
+    path: PropertyPath,
+    condition: PropertyCondition,
+    invert: bool,
+}
+
+#[derive(Clone, Debug)]
+enum PropertyCondition {
+    Octets(Vec<u8>),
+    /// A text, where what is absent counts as empty.
+    Name(TextMatcher),
+    Present(bool),
+    Text(TextMatcher),
+}
+
+impl PropertyMatcher {
+    fn of_route_name(wire: &StringMatch) -> Self {
+        let path = ["xds", "route_name"].map(str::to_owned).to_vec();
+        Self { path, condition: PropertyCondition::Name(TextMatcher::new(wire)), invert: false }
+    }
+
+    fn of_route_metadata(wire: &MetadataMatch) -> Self {
+        let mut path = ["xds", "route_metadata", "filter_metadata"].map(str::to_owned).to_vec();
+        path.extend(wire.path.iter().cloned());
+        let condition = match &wire.value {
+            // How Envoy hands a boolean to a plugin: one octet.
+            MetadataCondition::Boolean(value) => PropertyCondition::Octets(vec![u8::from(*value)]),
+            MetadataCondition::Present(present) => PropertyCondition::Present(*present),
+            MetadataCondition::Text(text) => PropertyCondition::Text(TextMatcher::new(text)),
+        };
+        Self { path, condition, invert: wire.invert }
+    }
+
+    fn matches(&self, head: &RequestHead) -> bool {
+        let value = head.property(&self.path);
+        let holds = match &self.condition {
+            PropertyCondition::Octets(octets) => value == Some(octets),
+            PropertyCondition::Present(present) => value.is_some() == *present,
+            PropertyCondition::Name(text) => text.matches(value.unwrap_or_default()),
+            PropertyCondition::Text(text) => value.is_some_and(|value| text.matches(value)),
+        };
+        holds != self.invert
     }
 }
 
@@ -230,5 +319,45 @@ mod tests {
         check(PathSpecifier::Prefix(String::new()), true, "", true);
         check(PathSpecifier::Prefix("/".to_owned()), true, "", true);
         check(PathSpecifier::Path("/".to_owned()), true, "", false);
+    }
+
+    #[test]
+    fn templates() {
+        #[track_caller]
+        fn check(template: &str, path: &str, expected: bool) {
+            let template = PathTemplate::parse(template).unwrap();
+            assert_eq!(fills(template.pieces(), path.as_bytes()), expected, "{template:?} {path}");
+        }
+        check("/", "/", true);
+        check("/", "/a", false);
+        check("/a/", "/a", false);
+        check("/a/", "/a/", true);
+        check("/users/{id}", "/users/7", true);
+        check("/users/{id}", "/users/", false);
+        check("/users/{id}", "/users/7/", false);
+        check("/users/{id}", "/users/7/orders", false);
+        check("/users/{id}/orders", "/users/7/orders", true);
+        check("/users/{id}/orders", "/users//orders", false);
+        check("/users/*", "/users/a%20b;c@d", true);
+        check("/users/*", "/users/a=b", true);
+        check("/users/*", "/users/a^b", false);
+        check("/users/*", "/users/\u{e9}", false);
+        check("/v/*/*.m4s", "/v/hls/1.m4s", true);
+        check("/v/*/*.m4s", "/v/hls/.m4s", false);
+        check("/v/*/*.m4s", "/v/hls/1.m4s.m4s", true);
+        check("/v/*/*.m4s", "/v/hls/1.m4s/", false);
+        check("/a/**", "/a", false);
+        check("/a/**", "/a/", true);
+        check("/a/**", "/a/b//c", true);
+        check("/a/**", "/a/b\"c", false);
+        check("/**.mpd", "/a/b.mpd", true);
+        check("/**.mpd", "/.mpd", true);
+        check("/**.mpd", "/a/b.mp4", false);
+        check("/a/**/z", "/a//z", true);
+        check("/a/**/z", "/a/b/c/z", true);
+        check("/a/**/z", "/a/z", false);
+        check("/{x=v/*}/{rest=**}", "/v/1/2/3", true);
+        check("/{x=v/*}/{rest=**}", "/w/1/2/3", false);
+        check("/{x=v/*}.json", "/v/1.json", true);
     }
 }

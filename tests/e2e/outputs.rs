@@ -99,6 +99,58 @@ fn rules_can_ask_for_the_name_of_the_route() {
     assert_eq!(bed.counter("mine.denied_for.token_missing"), 1);
 }
 
+/// The same by the metadata of the route: texts, booleans, presence, inversion.
+#[test]
+fn rules_can_ask_for_the_metadata_of_the_route() {
+    let key = SigningKey::generate(Alg::ES256, "k");
+    let metadata = |name: &str, value: Value| json!([{ "filter": "jwt.gate", "path": [{ "key": "auth" }, { "key": name }], "value": value }]);
+    let mut inverted = metadata("level", json!({ "string_match": { "prefix": "high" } }));
+    inverted[0]["invert"] = json!(true);
+    let configuration = json!({
+        "providers": { "p": {
+            "local_jwks": { "inline_string": jwks(&[&key]).to_string() }, "forward": true } },
+        "rules": [
+            { "match": { "prefix": "/", "route_metadata": metadata("open", json!({ "bool_match": true })) } },
+            { "match": { "prefix": "/level", "route_metadata": inverted } },
+            { "match": { "prefix": "/present", "route_metadata": metadata("note", json!({ "present_match": true })) } },
+            { "match": { "prefix": "/" }, "requires": { "provider_name": "p" } },
+        ],
+    });
+    let mut plan = Plan::new(configuration, 1);
+    plan.change = |manager| {
+        let routes = &mut manager["route_config"]["virtual_hosts"][0]["routes"];
+        let mut add = |path: &str, auth: Value| {
+            let route = json!({
+                "match": { "path": path },
+                "metadata": { "filter_metadata": { "jwt.gate": { "auth": auth } } },
+                "direct_response": { "status": 204 },
+            });
+            routes.as_array_mut().unwrap().insert(0, route);
+        };
+        add("/open", json!({ "open": true }));
+        add("/shut", json!({ "open": false }));
+        add("/text", json!({ "open": "true" }));
+        add("/level/high", json!({ "level": "high-1" }));
+        add("/level/low", json!({ "level": "low" }));
+        add("/present/yes", json!({ "note": "" }));
+        add("/present/no", json!({}));
+    };
+    let bed = plan.start();
+    for (path, status) in [
+        ("/open", 204),
+        ("/shut", 401),
+        ("/text", 401),
+        ("/other", 401),
+        ("/level/high", 401),
+        ("/level/low", 204),
+        ("/level/none", 200),
+        ("/present/yes", 204),
+        ("/present/no", 401),
+    ] {
+        assert_eq!(bed.send(&Request::get(path)).status, status, "{path}");
+    }
+}
+
 /// What an earlier filter left in the filter state chooses the requirement where no rule matches.
 #[test]
 fn filter_state_chooses_the_requirement() {

@@ -8,6 +8,7 @@ use crate::Scene;
 
 pub(super) fn scenes() -> Vec<Scene> {
     let mut scenes = vec![regex(), separated(), connect(), combined(), hosts(), parameters()];
+    scenes.extend(templates());
     scenes.extend(headers());
     scenes
 }
@@ -64,6 +65,74 @@ fn separated() -> Scene {
             "/api/v1;x",
         ],
     )
+}
+
+/// `path_match_policy`, with a template of every form.
+fn templates() -> Vec<Scene> {
+    let scene = |name, template: &str, asked: &[&str]| {
+        let policy = json!({
+            "name": "envoy.path.match.uri_template.uri_template_matcher",
+            "typed_config": {
+                "@type": "type.googleapis.com/\
+                          envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig",
+                "path_template": template,
+            },
+        });
+        paths(scene(name, guarded(json!({ "path_match_policy": policy }))), asked)
+    };
+    let users = [
+        "/users/7",
+        "/users/7?x=1",
+        "/users/7#x",
+        "/users/",
+        "/users",
+        "/users/7/",
+        "/users/7/orders",
+        "/Users/7",
+        "/users/a%20b;c@d,e",
+        "/users/a=b",
+        "/users/a*b",
+        "/users/a^b",
+        "/users//7",
+    ];
+    vec![
+        scene("template: variable", "/users/{id}", &users),
+        scene("template: glob", "/users/*", &users),
+        scene(
+            "template: rest",
+            "/a/{rest=**}",
+            &["/a", "/a/", "/a/b", "/a/b/c//d", "/a/b=c", "/b/a/c", "/a/%2F"],
+        ),
+        scene(
+            "template: suffix",
+            "/v/*/{file=*}.m4s",
+            &[
+                "/v/a/1.m4s",
+                "/v/a/.m4s",
+                "/v/a/1.m4s.m4s",
+                "/v/a/b/1.m4s",
+                "/v/a/1.m4s/",
+                "/v/a/1xm4s",
+            ],
+        ),
+        scene(
+            "template: text behind the rest",
+            "/a/**/z.json",
+            &[
+                "/a/z.json",
+                "/a//z.json",
+                "/a/b/z.json",
+                "/a/b/c/z.json",
+                "/a/b/zxjson",
+                "/a/b/z.json/",
+            ],
+        ),
+        scene(
+            "template: long variable",
+            "/{media=videos/*/hd}/x",
+            &["/videos/1/hd/x", "/videos/1/sd/x", "/videos//hd/x", "/videos/1/2/hd/x"],
+        ),
+    ]
 }
 
 fn connect() -> Scene {
