@@ -12,6 +12,7 @@ pub mod path_template;
 pub mod protobuf_struct;
 mod read;
 pub mod reader;
+mod remote;
 mod requirement;
 
 use std::collections::BTreeMap;
@@ -41,6 +42,8 @@ pub struct Config {
     pub stat_prefix: String,
     /// Ours: the status when keys cannot be had, 503 (default) or 401 (native).
     pub keys_unavailable_status: Option<u32>,
+    /// Ours: how workers share what they fetched.
+    pub key_sharing: KeySharing,
 }
 
 /// `JwtProvider`: one issuer, where its tokens are, and what becomes of them.
@@ -94,30 +97,81 @@ pub struct Provider {
     pub allow_weak_keys: bool,
 }
 
-/// Where keys come from: exactly one of the two.
+/// Where keys come from.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Jwks {
-    /// `local_jwks`: a JWK set as text, `inline_string` or `inline_bytes`.
+    /// `local_jwks`: a key set as text, `inline_string` or `inline_bytes`.
     Local(Vec<u8>),
-    /// `remote_jwks`: a JWK set that is fetched.
-    Remote(RemoteJwks),
+    /// `remote_jwks`: a key set that is fetched.
+    Remote {
+        /// How to fetch it.
+        remote: RemoteJwks,
+        /// `local_jwks` beside it, with `local_jwks_is_fallback`.
+        fallback: Option<Vec<u8>>,
+    },
 }
 
 /// `RemoteJwks`.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct RemoteJwks {
-    /// The address. Required; `https` in production, since whoever controls the answer can sign.
-    pub uri: String,
-    /// The Envoy cluster that leads there. Required.
-    pub cluster: String,
-    /// How long one fetch may take. Required, longer than zero.
+    /// Where the keys are. Required.
+    pub source: Option<RemoteSource>,
+    /// How long one request may take. Required, longer than zero.
     pub timeout: Duration,
-    /// How long a set counts as fresh. Default: 10 minutes. Refreshed ahead of that.
+    /// The longest that a set counts as fresh. Default: 10 minutes. Refreshed ahead of that.
     pub cache_duration: Option<Duration>,
+    /// Ours: the shortest, whatever the issuer's `Cache-Control` says. Default: 30 s.
+    pub min_cache_duration: Option<Duration>,
     /// Ours: how long past its freshness a set is used while the issuer fails. Default: 1 hour.
     pub stale_if_error: Option<Duration>,
     /// Ours: the least time between two fetches for unknown `kid`s. Default: 2 s, at most 4 s.
     pub unknown_kid_cooldown: Option<Duration>,
+    /// The wait after a first failure, `retry_policy.retry_back_off.base_interval`. Default: 0.5 s.
+    pub first_back_off: Option<Duration>,
+    /// The longest wait after failures, `async_fetch.failed_refetch_duration` or
+    /// `retry_policy.retry_back_off.max_interval`. Default: 30 s.
+    pub longest_back_off: Option<Duration>,
+    /// Ours: headers to send along.
+    pub request_headers: Vec<(String, String)>,
+}
+
+/// Where remote keys are.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum RemoteSource {
+    /// `http_uri`: at this address.
+    Uri {
+        /// The address. `https` in production, since whoever controls the answer can sign.
+        uri: String,
+        /// The Envoy cluster that leads there.
+        cluster: String,
+    },
+    /// `discovery`, ours: where the issuer's metadata says.
+    Discovery {
+        /// The Envoy cluster that leads to the issuer.
+        cluster: String,
+        /// `document`; none: first the one, then the other.
+        document: Option<Document>,
+        /// Clusters by host, for keys that are elsewhere.
+        clusters: BTreeMap<String, String>,
+    },
+}
+
+/// A form of issuer metadata.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Document {
+    /// `oauth-authorization-server` (RFC 8414).
+    OauthAuthorizationServer,
+    /// `openid-configuration` (OpenID Connect Discovery 1.0).
+    OpenidConfiguration,
+}
+
+/// Ours: how workers share what they fetched.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct KeySharing {
+    /// Every worker fetches for itself.
+    pub disabled: bool,
+    /// Who does not know it can neither read nor write what is shared.
+    pub secret: String,
 }
 
 /// `JwtHeader`.

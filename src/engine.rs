@@ -7,6 +7,7 @@
 //! drained later.
 
 mod effect;
+mod fetching;
 mod log_limit;
 mod waiting;
 
@@ -15,16 +16,18 @@ use std::time::Duration;
 
 use crate::denial::{Denial, Manner, Reason, Rejection};
 pub use crate::engine::effect::{
-    Counter, Decision, Effect, FetchId, FetchRequest, LogLevel, StreamId,
+    Counter, Decision, Effect, FetchId, FetchRequest, Gauge, KeyEvent, LogLevel, Quantity, StreamId,
 };
+use crate::engine::fetching::Shown;
 use crate::engine::log_limit::LogLimit;
-pub use crate::engine::waiting::{MAX_KIDS_WAITED_FOR, MAX_WAITING};
+pub use crate::engine::waiting::{MAX_KIDS_WAITED_FOR, MAX_WAITING, MAX_WAITING_FOR_PROVIDER};
 use crate::engine::waiting::{Waiting, WaitingRoom};
 use crate::jwks::Keys;
-use crate::jwks::key_store::{Answered, FetchFailure, KeyStore};
+use crate::jwks::answer::Cause;
+use crate::jwks::key_store::KeyStore;
 use crate::policy::check::Budget;
 use crate::policy::evaluate::{Evaluation, Patience, Verdict, Wanted};
-use crate::policy::{KeySource, Policy, ProviderIndex};
+use crate::policy::{Policy, ProviderIndex};
 use crate::request::{PropertyPath, RequestEdits, RequestHead};
 use crate::time::UnixTime;
 
@@ -36,6 +39,8 @@ pub struct Engine {
     /// None: the configuration is invalid, and nobody gets in.
     policy: Option<Policy>,
     keys: Vec<Keys>,
+    /// What the gauges show of the keys, and when they were last set.
+    shown: Vec<Shown>,
     waiting: WaitingRoom,
     effects: VecDeque<Effect>,
     log_limit: LogLimit,
@@ -45,15 +50,9 @@ pub struct Engine {
 impl Engine {
     /// An engine for this policy.
     pub fn new(policy: Policy) -> Self {
-        let keys = policy
-            .providers
-            .iter()
-            .map(|provider| match &provider.keys {
-                KeySource::Local(set) => Keys::Local(set.clone()),
-                KeySource::Remote(remote) => Keys::Remote(Box::new(KeyStore::new(remote.settings))),
-            })
-            .collect();
-        Self { policy: Some(policy), keys, ..Self::closed() }
+        let keys: Vec<_> = policy.providers.iter().map(|provider| provider.keys.keys()).collect();
+        let shown = keys.iter().map(|_| Shown::default()).collect();
+        Self { policy: Some(policy), keys, shown, ..Self::closed() }
     }
 
     /// An engine that refuses everything: what an invalid configuration comes to.
@@ -61,6 +60,7 @@ impl Engine {
         Self {
             policy: None,
             keys: Vec::new(),
+            shown: Vec::new(),
             waiting: WaitingRoom::default(),
             effects: VecDeque::new(),
             log_limit: LogLimit::default(),
@@ -86,55 +86,34 @@ impl Engine {
             Decided::MustWait(wanted) if !self.waiting.has_room_for(&wanted) => {
                 // Its keys are looked for all the same, so that the next attempt may pass.
                 self.want(&wanted);
-                self.start_fetches();
+                self.drive();
                 self.decide_without_room(&head)
             }
             Decided::MustWait(wanted) => {
                 self.count(Counter::Waited);
                 let deadline = now.after(self.longest_wait(&wanted));
                 self.want(&wanted);
+                self.count_waiting(&wanted);
                 self.waiting.insert(stream, Waiting { head, arrived: now, deadline, wanted });
-                self.start_fetches();
+                self.drive();
                 Decision::Wait
             }
         }
-    }
-
-    /// A fetch brought the body of a 200, or nothing.
-    pub fn handle_fetched(
-        &mut self,
-        id: FetchId,
-        answer: Result<&[u8], FetchFailure>,
-        now: UnixTime,
-    ) {
-        self.advance(now);
-        let Some(store) = self.keys.get_mut(id.provider).and_then(Keys::remote_mut) else {
-            return;
-        };
-        let troubled = store.failures() > 0;
-        match store.answer(id.number, answer, now) {
-            Answered::Ignored => return,
-            Answered::Failed(failure) => self.note_failure(id.provider, &failure),
-            Answered::Renewed if !troubled => self.count(Counter::FetchSucceeded),
-            Answered::Renewed | Answered::Replaced => {
-                self.count(Counter::FetchSucceeded);
-                self.log_keys(id.provider);
-            }
-        }
-        self.reconsider(|waiting| waiting.is_for(id.provider));
-        self.start_fetches();
     }
 
     /// Time passed.
     pub fn handle_tick(&mut self, now: UnixTime) {
         self.advance(now);
         self.reconsider(|waiting| now >= waiting.deadline);
-        self.start_fetches();
+        self.drive();
+        self.show();
     }
 
     /// A request is over, whatever it was waiting for.
     pub fn handle_gone(&mut self, stream: StreamId) {
-        self.waiting.remove(stream);
+        if let Some(waiting) = self.waiting.remove(stream) {
+            self.vary_waiting(&waiting.wanted, -1);
+        }
     }
 
     /// The next thing to do; none when all is done.
@@ -150,7 +129,8 @@ impl Engine {
     /// How long until the engine wants [`Engine::handle_tick`]; none when never.
     pub fn next_wake_up(&self) -> Option<Duration> {
         let stores = self.keys.iter().filter_map(Keys::remote).map(KeyStore::next_wake_up);
-        stores.chain(self.waiting.next_deadline()).min().map(|due| due.since(self.now))
+        let due = stores.chain(self.waiting.next_deadline()).chain(self.next_show());
+        due.min().map(|due| due.since(self.now))
     }
 
     /// What requests must come with beside their headers.
@@ -158,10 +138,14 @@ impl Engine {
         self.policy.as_ref().map(|policy| policy.properties.clone()).unwrap_or_default()
     }
 
-    /// What stands before the counters' own names.
-    pub fn counter_prefix(&self) -> String {
-        let own = self.policy.as_ref().map_or("", |policy| &policy.stat_prefix);
-        format!("jwt_gate.{own}")
+    /// The name of a counter; Envoy shows it behind `wasmcustom.`.
+    pub fn counter_name(&self, counter: Counter) -> String {
+        self.metric_name(counter.provider(), &counter.name())
+    }
+
+    /// The name of a gauge.
+    pub fn gauge_name(&self, gauge: Gauge) -> String {
+        self.metric_name(Some(gauge.provider), &gauge.quantity.name())
     }
 
     /// How many requests wait.
@@ -190,12 +174,12 @@ impl Engine {
         };
         let overdue: Vec<_> = self.keys.iter_mut().enumerate().filter_map(expired).collect();
         for provider in &overdue {
-            self.note_failure(*provider, &FetchFailure::NoAnswer);
+            self.note_failure(*provider, &Cause::NoAnswer);
         }
         if !overdue.is_empty() {
             self.reconsider(|waiting| overdue.iter().any(|provider| waiting.is_for(*provider)));
         }
-        self.start_fetches();
+        self.drive();
     }
 
     fn decide(&mut self, head: &RequestHead, arrived: UnixTime, patience: Patience) -> Decided {
@@ -221,6 +205,7 @@ impl Engine {
     fn reconsider(&mut self, concerned: impl Fn(&Waiting) -> bool) {
         for stream in self.waiting.select(concerned) {
             let Some(mut waiting) = self.waiting.remove(stream) else { continue };
+            self.vary_waiting(&waiting.wanted, -1);
             self.remember_absent(&waiting);
             let patience = match self.now >= waiting.deadline {
                 true => Patience::Exhausted,
@@ -233,6 +218,7 @@ impl Engine {
                 }
                 Decided::MustWait(wanted) => {
                     self.want(&wanted);
+                    self.vary_waiting(&wanted, 1);
                     // Other keys than before may take longer than those did.
                     let deadline = waiting.arrived.after(self.longest_wait(&wanted));
                     waiting.deadline = waiting.deadline.max(deadline);
@@ -259,7 +245,7 @@ impl Engine {
     }
 
     fn want(&mut self, wanted: &[Wanted]) {
-        for wanted in wanted.iter().filter(|wanted| wanted.kid.is_some()) {
+        for wanted in wanted {
             if let Some(store) = self.keys.get_mut(wanted.provider).and_then(Keys::remote_mut) {
                 store.want();
             }
@@ -285,20 +271,6 @@ impl Engine {
             .unwrap_or_default()
     }
 
-    fn start_fetches(&mut self) {
-        let Some(policy) = &self.policy else { return };
-        for (provider, keys) in self.keys.iter_mut().enumerate() {
-            let source = policy.providers.get(provider).map(|provider| &provider.keys);
-            let (Some(store), Some(KeySource::Remote(remote))) = (keys.remote_mut(), source) else {
-                continue;
-            };
-            if let Some(number) = store.next_fetch(self.now) {
-                let id = FetchId { provider, number };
-                self.effects.push_back(Effect::Fetch { id, request: FetchRequest::new(remote) });
-            }
-        }
-    }
-
     fn reject(&mut self, denial: Denial, head: &RequestHead) -> Rejection {
         let manner = match &self.policy {
             Some(policy) => policy.manner(denial.provider),
@@ -316,34 +288,6 @@ impl Engine {
             self.log(LogLevel::Info, line);
         }
         rejection
-    }
-
-    fn note_failure(&mut self, provider: ProviderIndex, failure: &FetchFailure) {
-        self.count(Counter::FetchFailed);
-        let failures = self.store(provider).map_or(0, KeyStore::failures);
-        // One line when it begins and one each time the number doubles: an outage of a day is
-        // some fifteen lines.
-        if failures.is_power_of_two() {
-            let line = format!(
-                "provider `{}`: the key set could not be fetched ({failures} in a row): {failure}",
-                self.provider_name(provider),
-            );
-            self.log(LogLevel::Warn, line);
-        }
-    }
-
-    fn log_keys(&mut self, provider: ProviderIndex) {
-        let Some(set) = self.store(provider).and_then(KeyStore::held) else { return };
-        let name = self.provider_name(provider);
-        let mut lines = vec![(LogLevel::Info, format!("provider `{name}`: {} keys", set.len()))];
-        for skipped in set.skipped() {
-            let (index, reason) = (skipped.index, skipped.reason);
-            let line = format!("provider `{name}`: keys[{index}] is not used: {reason}");
-            lines.push((LogLevel::Warn, line));
-        }
-        for (level, line) in lines {
-            self.log(level, line);
-        }
     }
 
     fn store(&self, provider: ProviderIndex) -> Option<&KeyStore> {

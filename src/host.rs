@@ -3,8 +3,8 @@
 //!
 //! What it must mind:
 //! - the engine is never borrowed while the host is called, since callbacks can nest;
-//! - fetches are dispatched from the root context, since an answer goes to the context that asked
-//!   and a stream may be gone by then;
+//! - fetches are dispatched and shared data is read from the root context only, since an answer goes
+//!   to the context that asked, and new keys may resume the very stream whose callback this is;
 //! - the engine belongs to its root context, never to a static: a VM can hold several roots.
 
 mod abi;
@@ -17,14 +17,15 @@ use std::time::Duration;
 
 use proxy_wasm::hostcalls::dispatch_http_call;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::{BufferType, ContextType, LogLevel, MapType};
+use proxy_wasm::types::{BufferType, ContextType, LogLevel, MapType, MetricType};
 
 use crate::denial::{Denial, Manner, Reason, Rejection};
-use crate::engine::{self, Counter, Effect, Engine, FetchId, FetchRequest, StreamId};
+use crate::engine::{self, Effect, Engine, FetchId, FetchRequest, StreamId};
 use crate::host::abi::HostError;
 use crate::host::stream::Stream;
+use crate::jwks::answer::{Answer, Cause, FetchFailure};
 use crate::jwks::key_set::MAX_SET_OCTETS;
-use crate::jwks::key_store::FetchFailure;
+use crate::jwks::key_store::NotShared;
 use crate::policy::Policy;
 use crate::request::{RequestEdit, RequestHead};
 
@@ -45,16 +46,27 @@ const MAX_TICK: Duration = Duration::from_secs(60);
 /// over, each inside the one before it; some three hundred would exhaust the VM's stack and end it.
 const MAX_ANSWERS_PER_TURN: usize = 32;
 
+/// Most steps of the root context's turn, so that no turn goes on forever; the rest comes with the
+/// next tick.
+const MAX_STEPS_PER_TURN: usize = 1024;
+
+/// A metric, as the engine knows it.
+#[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
+enum Metric {
+    Counter(engine::Counter),
+    Gauge(engine::Gauge),
+}
+
 /// The engine of one plugin in one worker, and what the host needs to remember for it.
 struct Gate {
     engine: RefCell<Engine>,
-    /// Fetches that wait for the root context's next turn.
-    to_dispatch: RefCell<VecDeque<(FetchId, FetchRequest)>>,
+    /// What waits for the root context's next turn.
+    for_root: RefCell<VecDeque<Effect>>,
     /// Fetches under way, by the host's token.
     dispatched: RefCell<BTreeMap<u32, FetchId>>,
     /// Requests that waited, and may not go on: they wait still, or were refused.
     held: RefCell<BTreeSet<u32>>,
-    counters: RefCell<BTreeMap<Counter, u32>>,
+    metrics: RefCell<BTreeMap<Metric, u32>>,
     /// How many waiting requests were answered in this turn.
     answers: Cell<usize>,
     tick: Cell<Duration>,
@@ -64,10 +76,10 @@ impl Gate {
     fn new(engine: Engine) -> Self {
         Self {
             engine: RefCell::new(engine),
-            to_dispatch: RefCell::default(),
+            for_root: RefCell::default(),
             dispatched: RefCell::default(),
             held: RefCell::default(),
-            counters: RefCell::default(),
+            metrics: RefCell::default(),
             answers: Cell::default(),
             tick: Cell::default(),
         }
@@ -85,10 +97,18 @@ impl Gate {
             let effect = self.engine.borrow_mut().next_effect();
             let Some(effect) = effect else { break };
             match effect {
-                Effect::Count(counter) => self.count(counter),
-                Effect::Fetch { id, request } => {
-                    self.to_dispatch.borrow_mut().push_back((id, request));
+                Effect::Count(counter) => self.vary(Metric::Counter(counter), 1),
+                Effect::Vary(gauge, by) => self.vary(Metric::Gauge(gauge), by),
+                Effect::Measure(gauge, value) => {
+                    if let Some(id) = self.metric(Metric::Gauge(gauge)) {
+                        abi::record(id, value);
+                    }
                 }
+                effect @ (Effect::Fetch { .. }
+                | Effect::Look { .. }
+                | Effect::Post { .. }
+                | Effect::Publish { .. }
+                | Effect::Take { .. }) => self.for_root.borrow_mut().push_back(effect),
                 Effect::Log(level, line) => log(level, &line),
                 // A stream that cannot be made effective is gone, and needs no answer.
                 Effect::Reject(StreamId(stream), rejection) => {
@@ -121,47 +141,85 @@ impl Gate {
         abi::continue_request()
     }
 
-    /// Sends the fetches that are due. Only for the root context's turn.
-    fn dispatch(&self, root: u32) {
-        loop {
-            let next = self.to_dispatch.borrow_mut().pop_front();
-            let Some((id, request)) = next else { break };
-            let headers =
-                request.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-            let token =
-                dispatch_http_call(&request.cluster, headers, None, Vec::new(), request.timeout);
-            match token {
-                Ok(token) => {
-                    self.dispatched.borrow_mut().insert(token, id);
+    /// Does what may be done in the root context's turn only: sends fetches, reads and writes shared
+    /// data. What the engine wants in return comes in the same turn.
+    fn serve_root(&self, root: u32) {
+        for _ in 0..MAX_STEPS_PER_TURN {
+            let next = self.for_root.borrow_mut().pop_front();
+            let Some(effect) = next else { break };
+            let Ok(now) = abi::now() else { continue };
+            match effect {
+                Effect::Fetch { id, request } => self.fetch(id, &request),
+                Effect::Look { provider, entry } => {
+                    let notice = abi::shared(&entry);
+                    let notice = match &notice {
+                        Ok((text, seen)) => Ok((text.as_deref(), *seen)),
+                        Err(_) => Err(NotShared),
+                    };
+                    self.engine.borrow_mut().handle_notice(provider, notice, now);
                 }
-                Err(_) => {
-                    let Ok(now) = abi::now() else { continue };
-                    let failed = Err(FetchFailure::Dispatch);
-                    self.engine.borrow_mut().handle_fetched(id, failed, now);
-                    self.carry_out(root);
+                Effect::Post { provider, entry, text, seen } => {
+                    let written = abi::swap_shared(&entry, &text, seen);
+                    self.engine.borrow_mut().handle_posted(provider, written);
                 }
+                Effect::Publish { entry, text } => abi::set_shared(&entry, &text),
+                Effect::Take { provider, entry } => {
+                    let keys = abi::shared(&entry).ok().and_then(|(keys, _)| keys);
+                    self.engine.borrow_mut().handle_taken(provider, keys.as_deref(), now);
+                }
+                // Carried out at once, and never put aside.
+                _ => {}
             }
+            self.carry_out(root);
+        }
+        self.set_tick();
+    }
+
+    fn fetch(&self, id: FetchId, request: &FetchRequest) {
+        let headers =
+            request.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let token =
+            dispatch_http_call(&request.cluster, headers, None, Vec::new(), request.timeout);
+        match (token, abi::now()) {
+            (Ok(token), _) => {
+                self.dispatched.borrow_mut().insert(token, id);
+            }
+            (Err(_), Ok(now)) => {
+                let failed = Err(Cause::Dispatch.into());
+                self.engine.borrow_mut().handle_fetched(id, failed, now);
+            }
+            // Without a clock, the next tick gives the fetch up.
+            (Err(_), Err(_)) => {}
         }
     }
 
-    fn count(&self, counter: Counter) {
-        let known = self.counters.borrow().get(&counter).copied();
-        let id = known.or_else(|| {
-            let prefix = self.engine.borrow().counter_prefix();
-            let id = abi::define_counter(&(prefix + &counter.name())).ok()?;
-            self.counters.borrow_mut().insert(counter, id);
-            Some(id)
-        });
-        if let Some(id) = id {
-            abi::increment(id);
+    fn vary(&self, metric: Metric, by: i64) {
+        if let Some(id) = self.metric(metric) {
+            abi::increment(id, by);
         }
+    }
+
+    /// The host's number for a metric.
+    fn metric(&self, metric: Metric) -> Option<u32> {
+        let known = self.metrics.borrow().get(&metric).copied();
+        known.or_else(|| {
+            let engine = self.engine.borrow();
+            let (kind, name) = match metric {
+                Metric::Counter(counter) => (MetricType::Counter, engine.counter_name(counter)),
+                Metric::Gauge(gauge) => (MetricType::Gauge, engine.gauge_name(gauge)),
+            };
+            drop(engine);
+            let id = abi::define_metric(kind, &name).ok()?;
+            self.metrics.borrow_mut().insert(metric, id);
+            Some(id)
+        })
     }
 
     /// Asks for the next tick when the engine wants it, at once if something is left to do.
     fn set_tick(&self) {
         let engine = self.engine.borrow();
         let wanted = match engine.next_wake_up() {
-            _ if engine.has_effects() || !self.to_dispatch.borrow().is_empty() => MIN_TICK,
+            _ if engine.has_effects() || !self.for_root.borrow().is_empty() => MIN_TICK,
             Some(wait) => wait.clamp(MIN_TICK, MAX_TICK),
             None => Duration::ZERO,
         };
@@ -184,11 +242,10 @@ impl Context for Root {
         let id = self.gate.dispatched.borrow_mut().remove(&token);
         let (Some(id), Ok(now)) = (id, abi::now()) else { return };
         let answer = read_answer(headers);
-        let answer = answer.as_deref().map_err(Clone::clone);
+        let answer = answer.as_ref().map_err(Clone::clone);
         self.gate.engine.borrow_mut().handle_fetched(id, answer, now);
         self.gate.carry_out(self.id);
-        self.gate.dispatch(self.id);
-        self.gate.set_tick();
+        self.gate.serve_root(self.id);
     }
 }
 
@@ -223,8 +280,7 @@ impl RootContext for Root {
         let Ok(now) = abi::now() else { return };
         self.gate.engine.borrow_mut().handle_tick(now);
         self.gate.carry_out(self.id);
-        self.gate.dispatch(self.id);
-        self.gate.set_tick();
+        self.gate.serve_root(self.id);
     }
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
@@ -278,24 +334,16 @@ fn set_state(key: &str, text: &[u8]) -> Result<(), HostError> {
     abi::set_property(&format!("jwt_gate.{key}"), text)
 }
 
-fn read_answer(headers: usize) -> Result<Vec<u8>, FetchFailure> {
+fn read_answer(headers: usize) -> Result<Answer, FetchFailure> {
     if headers == 0 {
-        return Err(FetchFailure::NoAnswer);
+        return Err(Cause::NoAnswer.into());
     }
-    let headers = abi::headers(MapType::HttpCallResponseHeaders).unwrap_or_default();
-    let status = headers
-        .iter()
-        .find(|(name, _)| name == b":status")
-        .and_then(|(_, value)| str::from_utf8(value).ok()?.parse().ok());
-    match status {
-        Some(200) => {
-            // One octet more than is allowed: enough to see that it is too much.
-            let limit = MAX_SET_OCTETS.saturating_add(1);
-            abi::buffer(BufferType::HttpCallResponseBody, limit).map_err(|_| FetchFailure::NoAnswer)
-        }
-        Some(status) => Err(FetchFailure::Status(status)),
-        None => Err(FetchFailure::NoAnswer),
-    }
+    // One octet more than is allowed: enough to see that it is too much.
+    let limit = MAX_SET_OCTETS.saturating_add(1);
+    Ok(Answer {
+        headers: abi::headers(MapType::HttpCallResponseHeaders).unwrap_or_default(),
+        body: abi::buffer(BufferType::HttpCallResponseBody, limit).unwrap_or_default(),
+    })
 }
 
 fn log(level: engine::LogLevel, line: &str) {

@@ -1,8 +1,15 @@
-//! Key sets: what they are ([`key_set`]) and how they stay fresh ([`key_store`]).
+//! Key sets: what they are ([`key_set`]), where they come from ([`source`], [`answer`], [`board`]) and
+//! how they stay fresh ([`key_store`]).
 
 pub mod absent_kids;
+pub mod answer;
+pub mod board;
+pub mod flight;
+mod held;
 pub mod key_set;
 pub mod key_store;
+pub mod schedule;
+pub mod source;
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -16,7 +23,12 @@ pub enum Keys {
     /// `local_jwks`: always there, never fetched.
     Local(Rc<KeySet>),
     /// `remote_jwks`: fetched and kept fresh.
-    Remote(Box<KeyStore>),
+    Remote {
+        /// The keys, as they are fetched.
+        store: Box<KeyStore>,
+        /// `local_jwks` beside it: keys of last resort while nothing was ever fetched.
+        fallback: Option<Rc<KeySet>>,
+    },
 }
 
 /// What a request can expect of a provider's keys.
@@ -53,7 +65,13 @@ impl Keys {
     pub fn state(&self, now: UnixTime) -> KeyState {
         match self {
             Self::Local(set) => KeyState::Ready(Rc::clone(set)),
-            Self::Remote(store) => store.state(now),
+            Self::Remote { store, fallback } => match fallback {
+                // Not before a fetch has failed: what the issuer says now comes first.
+                Some(set) if store.held().is_none() && store.failures() > 0 => {
+                    KeyState::Ready(Rc::clone(set))
+                }
+                _ => store.state(now),
+            },
         }
     }
 
@@ -61,7 +79,7 @@ impl Keys {
     pub fn unknown_kid(&self, kid: &str, arrived: UnixTime, now: UnixTime) -> UnknownKid {
         match self {
             Self::Local(_) => UnknownKid::Refuse,
-            Self::Remote(store) => store.unknown_kid(kid, arrived, now),
+            Self::Remote { store, .. } => store.unknown_kid(kid, arrived, now),
         }
     }
 
@@ -69,7 +87,7 @@ impl Keys {
     pub fn remote_mut(&mut self) -> Option<&mut KeyStore> {
         match self {
             Self::Local(_) => None,
-            Self::Remote(store) => Some(store),
+            Self::Remote { store, .. } => Some(store),
         }
     }
 
@@ -77,7 +95,7 @@ impl Keys {
     pub fn remote(&self) -> Option<&KeyStore> {
         match self {
             Self::Local(_) => None,
-            Self::Remote(store) => Some(store),
+            Self::Remote { store, .. } => Some(store),
         }
     }
 }

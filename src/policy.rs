@@ -113,7 +113,9 @@ impl Policy {
         let providers: Vec<_> = config
             .providers
             .into_iter()
-            .filter_map(|(name, provider)| Provider::compile(name, provider, &errors))
+            .filter_map(|(name, provider)| {
+                Provider::compile(name, provider, &config.key_sharing, &errors)
+            })
             .collect();
         let state_rules =
             config.filter_state_rules.map(|wire| StateRules::compile(wire, &names, &errors));

@@ -126,12 +126,12 @@ fn all_mistakes_appear_at_once_each_with_its_path() {
             "providers.p.remote_jwks.http_uri: `cluster` is required",
             "providers.p.remote_jwks.http_uri.timeout: expected a duration in seconds as a string, such as \"5s\" or \"0.5s\", found a number",
             "providers.p.remote_jwks.http_uri.uri: expected an address such as https://issuer.example/jwks.json",
-            "providers.q: only one of `remote_jwks`, `local_jwks` may be set",
-            "providers.q.remote_jwks: `http_uri` is required",
+            "providers.q: only one of `remote_jwks`, `local_jwks` may be set, unless `local_jwks_is_fallback` is true: then the local keys serve until the first fetch",
+            "providers.q.remote_jwks: `http_uri` or `discovery` is required",
             "providers[\"a b\"]: `remote_jwks` or `local_jwks` is required",
-            "providers[\"a b\"].isuer: unknown field; expected one of: allow_weak_keys, audiences, claim_to_headers, clear_route_cache, clock_skew, clock_skew_seconds, failed_status_in_metadata, forward, forward_payload_header, from_cookies, from_headers, from_params, header_in_metadata, issuer, jwt_cache_config, local_jwks, max_lifetime, normalize_payload_in_metadata, pad_forward_payload_header, payload_in_metadata, remote_jwks, require_expiration, subjects",
-            "providers[\"a b\"].jwks: unknown field; expected one of: allow_weak_keys, audiences, claim_to_headers, clear_route_cache, clock_skew, clock_skew_seconds, failed_status_in_metadata, forward, forward_payload_header, from_cookies, from_headers, from_params, header_in_metadata, issuer, jwt_cache_config, local_jwks, max_lifetime, normalize_payload_in_metadata, pad_forward_payload_header, payload_in_metadata, remote_jwks, require_expiration, subjects",
-            "rule: unknown field; expected one of: bypass_cors_preflight, default_requirement, filter_state_rules, keys_unavailable_status, providers, requirement_map, rules, stat_prefix, strip_failure_response",
+            "providers[\"a b\"].isuer: unknown field; expected one of: allow_weak_keys, audiences, claim_to_headers, clear_route_cache, clock_skew, clock_skew_seconds, failed_status_in_metadata, forward, forward_payload_header, from_cookies, from_headers, from_params, header_in_metadata, issuer, jwt_cache_config, local_jwks, local_jwks_is_fallback, max_lifetime, normalize_payload_in_metadata, pad_forward_payload_header, payload_in_metadata, remote_jwks, require_expiration, subjects",
+            "providers[\"a b\"].jwks: unknown field; expected one of: allow_weak_keys, audiences, claim_to_headers, clear_route_cache, clock_skew, clock_skew_seconds, failed_status_in_metadata, forward, forward_payload_header, from_cookies, from_headers, from_params, header_in_metadata, issuer, jwt_cache_config, local_jwks, local_jwks_is_fallback, max_lifetime, normalize_payload_in_metadata, pad_forward_payload_header, payload_in_metadata, remote_jwks, require_expiration, subjects",
+            "rule: unknown field; expected one of: bypass_cors_preflight, default_requirement, filter_state_rules, key_sharing, keys_unavailable_status, providers, requirement_map, rules, stat_prefix, strip_failure_response",
             "rules[0]: `match` is required",
             "rules[0].requires: no provider is called `nobody`; there is: a b, p, q",
             "rules[1].match: `prefix`, `path`, `safe_regex`, `path_separated_prefix`, `path_match_policy` or `connect_matcher` is required",
@@ -361,6 +361,118 @@ fn path_templates_and_route_metadata() {
              use `string_match`, `bool_match` or `present_match`",
         ],
     );
+}
+
+/// Ours, beside the fields of the native message.
+#[test]
+fn how_keys_are_fetched() {
+    let remote = |changes: Value| {
+        let mut config = good();
+        let remote = config["providers"]["remote"]["remote_jwks"].as_object_mut().unwrap();
+        for (name, value) in changes.as_object().unwrap() {
+            remote.insert(name.clone(), value.clone());
+        }
+        config
+    };
+    check(
+        remote(json!({
+            "min_cache_duration": "5s",
+            "cacheDuration": "60s",
+            "request_headers": [{"key": "x-api-key", "value": "k"}],
+            "async_fetch": {"failed_refetch_duration": "10s", "fast_listener": true},
+            "retry_policy": {"num_retries": 3, "retry_back_off": {"base_interval": "0.2s"}},
+        })),
+        &[],
+    );
+    let at = "providers.remote.remote_jwks";
+    for (changes, message) in [
+        (
+            json!({"min_cache_duration": "60s", "cache_duration": "5s"}),
+            ": `min_cache_duration` must not be longer than `cache_duration`",
+        ),
+        (json!({"min_cache_duration": "0s"}), ".min_cache_duration: must be longer than 0s"),
+        (
+            json!({"request_headers": [{"key": "Host", "value": "k"}]}),
+            ".request_headers[0].key: this header is the gate's own",
+        ),
+        (
+            json!({"request_headers": [{"key": "a b", "value": "k"}]}),
+            ".request_headers[0].key: expected the name of a header",
+        ),
+        (
+            json!({"request_headers": [{"key": "a", "value": "secret\r\nb: c"}]}),
+            ".request_headers[0].value: must not hold control characters",
+        ),
+        (
+            json!({"retry_policy": {"retry_back_off": {
+                "base_interval": "2s", "max_interval": "1s"}}}),
+            ".retry_policy.retry_back_off: `max_interval` must not be shorter than `base_interval`",
+        ),
+        (
+            json!({"async_fetch": {"failed_refetch_duration": "2h"}}),
+            ".async_fetch.failed_refetch_duration: expected a duration in seconds as a string, \
+             such as \"5s\" or \"0.5s\"",
+        ),
+        (
+            json!({"async_fetch": {"failed_refetch_duration": "7200s"}}),
+            ".async_fetch.failed_refetch_duration: must be at most 3600s",
+        ),
+        (
+            json!({"discovery": {"cluster": "c", "timeout": "5s"}}),
+            ": only one of `http_uri`, `discovery` may be set",
+        ),
+    ] {
+        check(remote(changes), &[&format!("{at}{message}")]);
+    }
+    let discovered = |issuer: &str, discovery: Value| {
+        let mut config = good();
+        config["providers"]["remote"]["issuer"] = json!(issuer);
+        config["providers"]["remote"]["remote_jwks"] = json!({ "discovery": discovery });
+        config
+    };
+    check(
+        discovered(
+            "https://i.test/a",
+            json!({"cluster": "c", "timeout": "5s", "document": "openid-configuration",
+                "clusters": {"keys.test": "k", "[::1]:8443": "l"}}),
+        ),
+        &[],
+    );
+    check(
+        discovered("accounts.test", json!({"cluster": "c", "timeout": "5s"})),
+        &[&format!(
+            "{at}.discovery: the provider's `issuer` must be an address such as \
+             https://issuer.example"
+        )],
+    );
+    check(
+        discovered(
+            "https://i.test",
+            json!({"document": "x", "clusters": {"https://k/": "k"}, "timeout": "0s"}),
+        ),
+        &[
+            &format!("{at}.discovery: `cluster` is required"),
+            &format!(
+                "{at}.discovery.clusters: expected hosts, with a port where the address has one"
+            ),
+            &format!(
+                "{at}.discovery.document: expected `openid-configuration` or \
+                 `oauth-authorization-server`"
+            ),
+            &format!("{at}.discovery.timeout: must be from 0.001s to 60s"),
+        ],
+    );
+    let mut pinned = good();
+    pinned["providers"]["remote"]["local_jwks"] = json!({"inline_string": jwks()});
+    pinned["providers"]["remote"]["local_jwks_is_fallback"] = json!(true);
+    check(pinned.clone(), &[]);
+    pinned["providers"]["remote"]["local_jwks"] = json!({"inline_string": "{}"});
+    check(pinned, &["providers.remote.local_jwks: the key set has no list `keys`"]);
+    check(
+        with("/providers/local/local_jwks_is_fallback", json!(true)),
+        &["providers.local: `local_jwks_is_fallback` needs both `remote_jwks` and `local_jwks`"],
+    );
+    check(with("/key_sharing", json!({"disabled": true, "secret": "s"})), &[]);
 }
 
 /// Every field of the native message is known: read, or refused with a sentence; none is ignored.

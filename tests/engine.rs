@@ -7,10 +7,15 @@
     reason = "tests"
 )]
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use jwt_gate::engine::{Counter, Decision, Effect, Engine, FetchId, MAX_WAITING, StreamId};
-use jwt_gate::jwks::key_store::FetchFailure;
+use jwt_gate::engine::{
+    Counter, Decision, Effect, Engine, FetchId, FetchRequest, KeyEvent, MAX_WAITING,
+    MAX_WAITING_FOR_PROVIDER, Quantity, StreamId,
+};
+use jwt_gate::jwks::answer::{Answer, Cause};
+use jwt_gate::jwks::key_store::Seen;
 use jwt_gate::policy::Policy;
 use jwt_gate::request::{RequestEdit, RequestEdits, RequestHead};
 use jwt_gate::time::UnixTime;
@@ -24,6 +29,10 @@ struct Gate {
     engine: Engine,
     now: u64,
     fetches: Vec<FetchId>,
+    requests: Vec<(FetchId, FetchRequest)>,
+    /// The proxy's shared data: text and state of each entry.
+    shared: BTreeMap<String, (Vec<u8>, u32)>,
+    gauges: BTreeMap<Quantity, i64>,
     resumed: Vec<(StreamId, RequestEdits)>,
     rejected: Vec<(StreamId, u16, &'static str)>,
     counted: Vec<Counter>,
@@ -40,6 +49,9 @@ impl Gate {
             engine: Engine::new(policy),
             now: START,
             fetches: Vec::new(),
+            requests: Vec::new(),
+            shared: BTreeMap::new(),
+            gauges: BTreeMap::new(),
             resumed: Vec::new(),
             rejected: Vec::new(),
             counted: Vec::new(),
@@ -55,7 +67,32 @@ impl Gate {
         while let Some(effect) = self.engine.next_effect() {
             match effect {
                 Effect::Count(counter) => self.counted.push(counter),
-                Effect::Fetch { id, .. } => self.fetches.push(id),
+                Effect::Fetch { id, request } => {
+                    self.fetches.push(id);
+                    self.requests.push((id, request));
+                }
+                Effect::Look { provider, entry } => {
+                    let found = self.shared.get(&entry).cloned();
+                    let (text, state) = found.map_or((None, u32::MAX), |(t, s)| (Some(t), s));
+                    let notice = Ok((text.as_deref(), Seen(state)));
+                    self.engine.handle_notice(provider, notice, self.time());
+                }
+                Effect::Post { provider, entry, text, seen } => {
+                    let state = self.shared.get(&entry).map_or(seen.0, |(_, state)| *state);
+                    if state == seen.0 {
+                        self.write(entry, text);
+                    }
+                    self.engine.handle_posted(provider, state == seen.0);
+                }
+                Effect::Publish { entry, text } => self.write(entry, text),
+                Effect::Take { provider, entry } => {
+                    let keys = self.shared.get(&entry).map(|(text, _)| text.clone());
+                    self.engine.handle_taken(provider, keys.as_deref(), self.time());
+                }
+                Effect::Measure(gauge, value) => {
+                    self.gauges.insert(gauge.quantity, i64::try_from(value).unwrap());
+                }
+                Effect::Vary(gauge, by) => *self.gauges.entry(gauge.quantity).or_default() += by,
                 Effect::Log(_, line) => self.logged.push(line),
                 Effect::Reject(stream, rejection) => {
                     self.rejected.push((stream, rejection.status, rejection.reason.code()));
@@ -63,6 +100,12 @@ impl Gate {
                 Effect::Resume(stream, edits) => self.resumed.push((stream, edits)),
             }
         }
+    }
+
+    fn write(&mut self, entry: String, text: Vec<u8>) {
+        let states = self.shared.values().map(|(_, state)| *state);
+        let state = states.max().unwrap_or_default() + 1;
+        self.shared.insert(entry, (text, state));
     }
 
     fn request(&mut self, stream: u32, headers: &[(&str, &str)]) -> Decision {
@@ -83,10 +126,21 @@ impl Gate {
         self.drain();
     }
 
-    fn answer(&mut self, id: FetchId, body: Result<&Value, FetchFailure>) {
-        let text = body.map(ToString::to_string);
-        let answer = text.as_ref().map(|text| text.as_bytes()).map_err(Clone::clone);
-        self.engine.handle_fetched(id, answer, self.time());
+    fn answer(&mut self, id: FetchId, body: Result<&Value, Cause>) {
+        match body {
+            Ok(body) => self.answer_with(id, &[(":status", "200")], &body.to_string()),
+            Err(cause) => {
+                self.engine.handle_fetched(id, Err(cause.into()), self.time());
+                self.drain();
+            }
+        }
+    }
+
+    fn answer_with(&mut self, id: FetchId, headers: &[(&str, &str)], body: &str) {
+        let octets = |text: &str| text.as_bytes().to_vec();
+        let headers = headers.iter().map(|(name, value)| (octets(name), octets(value)));
+        let answer = Answer { headers: headers.collect(), body: octets(body) };
+        self.engine.handle_fetched(id, Ok(&answer), self.time());
         self.drain();
     }
 
@@ -100,6 +154,12 @@ impl Gate {
         }
         panic!("no fetch");
     }
+}
+
+/// What a fetch sends in this header.
+fn sent<'a>(request: &'a FetchRequest, name: &str) -> &'a str {
+    let found = request.headers.iter().find(|(own, _)| own == name);
+    found.map_or("", |(_, value)| value)
 }
 
 fn bearer(token: &str) -> String {
@@ -537,7 +597,7 @@ fn an_issuer_that_is_down_is_told_apart_from_a_bad_token() {
     let mut gate = Gate::new(&one_remote(json!({})));
     for _ in 0..80 {
         let id = gate.next_fetch();
-        gate.answer(id, Err(FetchFailure::Status(500)));
+        gate.answer(id, Err(Cause::Status(500)));
     }
     let decision = gate.request(1, &[("authorization", &token)]);
     assert_eq!(refused(&decision), (503, "keys_unavailable"));
@@ -561,6 +621,8 @@ fn a_rotated_key_is_looked_up_once() {
         assert_eq!(gate.request(stream, &[("authorization", &of_new)]), Decision::Wait);
     }
     assert!(matches!(gate.request(6, &[("authorization", &of_old)]), Decision::Forward(_)));
+    // A worker that has just looked at the notice looks again 15 ms later.
+    gate.tick(15);
     assert_eq!(gate.fetches.len(), 1, "one look-up for all");
     let id = gate.next_fetch();
     gate.answer(id, Ok(&jwks(&[&old, &new])));
@@ -615,7 +677,7 @@ fn a_flood_of_invented_kids_costs_one_fetch_per_cooldown() {
 fn the_number_of_waiting_requests_is_bounded() {
     let token = bearer(&key().sign(&claims(json!({}))));
     let mut gate = Gate::new(&one_remote(json!({})));
-    let waiting = u32::try_from(MAX_WAITING).unwrap();
+    let waiting = u32::try_from(MAX_WAITING_FOR_PROVIDER).unwrap();
     for stream in 0..waiting {
         assert_eq!(gate.request(stream, &[("authorization", &token)]), Decision::Wait);
     }
@@ -662,6 +724,7 @@ fn optional_requirements_side_by_side_wait_in_order() {
     let mut config = json!({ "providers": { "a": remote(json!({})), "b": remote(json!({})) } });
     config["providers"]["a"]["issuer"] = json!("a");
     config["providers"]["b"]["issuer"] = json!("b");
+    config["providers"]["b"]["remote_jwks"]["http_uri"]["uri"] = json!("https://b/jwks");
     let optional = |name: &str| json!({"requires_any": {"requirements": [{"provider_name": name}, {"allow_missing": {}}]}});
     let all = json!({"requires_all": {"requirements": [optional("a"), optional("b")]}});
     config["rules"] = json!([{ "match": { "prefix": "/" }, "requires": all }]);
@@ -683,7 +746,9 @@ fn keys_that_are_wanted_later_have_their_own_time() {
     for (name, timeout) in [("p", "1s"), ("q", "20s")] {
         config["providers"][name]["issuer"] = json!(name);
         config["providers"][name]["from_headers"] = json!([{ "name": format!("x-{name}") }]);
-        config["providers"][name]["remote_jwks"]["http_uri"]["timeout"] = json!(timeout);
+        let uri =
+            json!({ "uri": format!("https://{name}/k"), "cluster": name, "timeout": timeout });
+        config["providers"][name]["remote_jwks"]["http_uri"] = uri;
     }
     let all = json!({"requires_all": {"requirements": [
         {"provider_name": "p"}, {"provider_name": "q"}]}});
@@ -802,31 +867,46 @@ fn connect_falls_under_the_prefix_of_all_paths() {
 /// Found in review: a flood for one provider kept another provider's new key from being fetched.
 #[test]
 fn a_crowd_does_not_keep_others_from_their_keys() {
-    let (a, b) = (key(), key());
+    let keys = ["a", "b", "c"].map(|_| key());
+    let [a, b, _] = &keys;
     let next = SigningKey::generate(Alg::ES256, "next");
-    let mut config = json!({ "providers": { "a": remote(json!({})), "b": remote(json!({})) } });
-    config["providers"]["a"]["issuer"] = json!("a");
-    config["providers"]["b"]["issuer"] = json!("b");
+    let mut config = json!({ "providers": {} });
+    for name in ["a", "b", "c"] {
+        config["providers"][name] = remote(json!({}));
+        config["providers"][name]["issuer"] = json!(name);
+        let uri = format!("https://{name}/jwks");
+        config["providers"][name]["remote_jwks"]["http_uri"]["uri"] = json!(uri);
+    }
     let mut gate = Gate::new(&config);
-    for key in [&a, &b] {
+    for key in &keys {
         let id = gate.next_fetch();
         gate.answer(id, Ok(&jwks(&[key])));
     }
     gate.tick(10_000);
     let mut stream = 0;
-    for _ in 0..2_000 {
-        stream += 1;
-        let kid = json!({"alg": "ES256", "kid": format!("invented {}", stream % 50)});
-        let token = a.sign_with_header(&kid, claims(json!({"iss": "a"})).to_string().as_bytes());
-        gate.request(stream, &[("authorization", &bearer(&token))]);
-    }
+    let mut flood = |gate: &mut Gate, issuer: &str| {
+        for _ in 0..1_000 {
+            stream += 1;
+            let kid = json!({"alg": "ES256", "kid": format!("invented {}", stream % 50)});
+            let claims = claims(json!({"iss": issuer})).to_string();
+            let token = a.sign_with_header(&kid, claims.as_bytes());
+            gate.request(stream, &[("authorization", &bearer(&token))]);
+        }
+    };
+    flood(&mut gate, "a");
+    assert_eq!(gate.engine.waiting(), MAX_WAITING_FOR_PROVIDER);
+    flood(&mut gate, "c");
     assert_eq!(gate.engine.waiting(), MAX_WAITING);
+    assert_eq!(gate.gauges[&Quantity::Waiting], i64::try_from(MAX_WAITING).unwrap());
     gate.fetches.clear();
     let honest = bearer(&next.sign(&claims(json!({"iss": "b"}))));
     let decision = gate.request(stream + 1, &[("authorization", &honest)]);
     assert_eq!(refused(&decision), (503, "too_many_waiting"));
-    let id = gate.next_fetch();
-    gate.answer(id, Ok(&jwks(&[&b, &next])));
+    let before = gate.requests.len();
+    gate.tick(15);
+    let id = gate.requests[before..].iter().find(|(_, request)| sent(request, ":authority") == "b");
+    let id = id.unwrap().0;
+    gate.answer(id, Ok(&jwks(&[b, &next])));
     let decision = gate.request(stream + 2, &[("authorization", &honest)]);
     assert!(matches!(decision, Decision::Forward(_)), "{decision:?}");
 }
@@ -910,4 +990,215 @@ fn the_engine_says_when_it_wants_to_be_called() {
     gate.tick(3_000);
     let next = gate.engine.next_wake_up().unwrap();
     assert!(next <= Duration::from_millis(500), "the next attempt");
+}
+
+/// Two workers, or two plugins in one, with one notice: they ask once, and both have the keys.
+#[test]
+fn engines_that_share_a_notice_fetch_once() {
+    let key = key();
+    let token = bearer(&key.sign(&claims(json!({}))));
+    let (mut first, mut second) =
+        (Gate::new(&one_remote(json!({}))), Gate::new(&one_remote(json!({}))));
+    assert_eq!(first.request(1, &[("authorization", &token)]), Decision::Wait);
+    second.shared = first.shared.clone();
+    assert_eq!(second.request(1, &[("authorization", &token)]), Decision::Wait);
+    assert_eq!((first.fetches.len(), second.fetches.len()), (1, 0));
+    second.tick(500);
+    let id = first.next_fetch();
+    first.answer(id, Ok(&jwks(&[&key])));
+    assert_eq!(first.resumed.len(), 1);
+    assert!(first.counted.contains(&Counter::Of(0, KeyEvent::Changed)));
+    second.shared = first.shared.clone();
+    second.tick(15);
+    assert_eq!(second.resumed.len(), 1, "noticed within 15 ms");
+    assert!(second.counted.contains(&Counter::Of(0, KeyEvent::Taken)));
+    assert!(!second.counted.contains(&Counter::FetchSucceeded));
+    assert_eq!((second.gauges[&Quantity::Keys], second.gauges[&Quantity::Waiting]), (1, 0));
+    // A third one that comes later needs no issuer at all.
+    let mut third = Gate::new(&one_remote(json!({})));
+    third.shared = first.shared.clone();
+    third.tick(0);
+    assert!(matches!(third.request(1, &[("authorization", &token)]), Decision::Forward(_)));
+    // Without sharing, every one asks.
+    let mut config = one_remote(json!({}));
+    config["key_sharing"] = json!({"disabled": true});
+    let mut alone = Gate::new(&config);
+    alone.shared = first.shared.clone();
+    alone.tick(0);
+    assert_eq!(alone.fetches.len(), 1);
+    // And who does not know the secret finds nothing.
+    config["key_sharing"] = json!({"secret": "s"});
+    let mut other = Gate::new(&config);
+    other.shared = first.shared.clone();
+    other.tick(0);
+    assert_eq!(other.fetches.len(), 1);
+}
+
+/// What others wrote there is nonsense: it costs nothing but a fetch.
+#[test]
+fn a_spoiled_notice_is_survived() {
+    let key = key();
+    let token = bearer(&key.sign(&claims(json!({}))));
+    let mut honest = Gate::new(&one_remote(json!({})));
+    let id = honest.next_fetch();
+    honest.answer(id, Ok(&jwks(&[&key])));
+    let entries: Vec<_> = honest.shared.keys().cloned().collect();
+    assert_eq!(entries.len(), 2);
+    let newer = r#"{"number":9,"began":{"secs":1,"nanos":0},"until":null,"keys":9,"failures":0,"due":{"secs":1,"nanos":0}}"#;
+    for (notice, keys) in [("{", "{}"), (newer, "{}"), (newer, ""), ("\u{0}", "[]")] {
+        let mut gate = Gate::new(&one_remote(json!({})));
+        for entry in &entries {
+            let text = if entry.ends_with("notice") { notice } else { keys };
+            gate.write(entry.clone(), text.as_bytes().to_vec());
+        }
+        let id = gate.next_fetch();
+        gate.answer(id, Ok(&jwks(&[&key])));
+        assert!(matches!(gate.request(1, &[("authorization", &token)]), Decision::Forward(_)));
+        gate.tick(5_000);
+        assert!(gate.fetches.is_empty());
+    }
+}
+
+#[test]
+fn fetches_send_what_is_configured_and_ask_for_changes_only() {
+    let key = key();
+    let mut gate = Gate::new(&one_remote(json!({
+        "cache_duration": "60s",
+        "request_headers": [
+            {"key": "X-Api-Key", "value": "k"}, {"key": "user-agent", "value": "mine"}],
+    })));
+    let first = gate.next_fetch();
+    let request = gate.requests[0].1.clone();
+    assert_eq!(request.cluster, "i");
+    for (name, value) in [
+        (":path", "/jwks"),
+        ("accept", "application/jwk-set+json, application/json"),
+        ("accept-encoding", "identity"),
+        ("x-api-key", "k"),
+        ("user-agent", "mine"),
+        ("if-none-match", ""),
+    ] {
+        assert_eq!(sent(&request, name), value);
+    }
+    let good = [(":status", "200"), ("etag", "\"1\"")];
+    gate.answer_with(first, &good, &jwks(&[&key]).to_string());
+    let second = gate.next_fetch();
+    assert_eq!(sent(&gate.requests[1].1, "if-none-match"), "\"1\"");
+    gate.answer_with(second, &[(":status", "304")], "");
+    let token = bearer(&key.sign(&claims(json!({"exp": null}))));
+    assert!(matches!(gate.request(1, &[("authorization", &token)]), Decision::Forward(_)));
+    let changes = gate.counted.iter().filter(|one| **one == Counter::Of(0, KeyEvent::Changed));
+    assert_eq!(changes.count(), 1);
+    // The tag is kept for the next time, and "not modified" counts as fresh.
+    let began = gate.now;
+    gate.next_fetch();
+    assert!(gate.now - began > 45_000);
+    assert_eq!(sent(&gate.requests[2].1, "if-none-match"), "\"1\"");
+}
+
+#[test]
+fn an_issuer_is_discovered() {
+    let key = key();
+    let config = json!({ "providers": { "p": {
+        "issuer": "https://i.test/a",
+        "remote_jwks": { "discovery": {
+            "cluster": "main", "timeout": "5s", "clusters": {"keys.test": "keys"} } },
+    } } });
+    let token = bearer(&key.sign(&claims(json!({"iss": "https://i.test/a"}))));
+    let metadata = |issuer: &str, uri: &str| json!({"issuer": issuer, "jwks_uri": uri});
+    let asked = |gate: &Gate| {
+        let request = &gate.requests.last().unwrap().1;
+        format!("{} {}{}", request.cluster, sent(request, ":authority"), sent(request, ":path"))
+    };
+    let mut gate = Gate::new(&config);
+    assert_eq!(gate.request(1, &[("authorization", &token)]), Decision::Wait);
+    let id = gate.next_fetch();
+    assert_eq!(asked(&gate), "main i.test/a/.well-known/openid-configuration");
+    gate.answer(id, Err(Cause::Status(404)));
+    let id = gate.next_fetch();
+    assert_eq!(asked(&gate), "main i.test/.well-known/oauth-authorization-server/a");
+    gate.answer(id, Ok(&metadata("https://i.test/a", "https://keys.test/k")));
+    let id = gate.next_fetch();
+    assert_eq!(asked(&gate), "keys keys.test/k");
+    gate.answer(id, Ok(&jwks(&[&key])));
+    assert_eq!(gate.resumed.len(), 1);
+    // A worker that takes the keys knows where they are.
+    let mut other = Gate::new(&config);
+    other.shared = gate.shared.clone();
+    other.now += 595_000;
+    other.tick(0);
+    other.tick(15);
+    assert_eq!(asked(&other), "keys keys.test/k");
+
+    // Metadata that must not be believed.
+    for (answer, code) in [
+        (metadata("https://i.test", "https://keys.test/k"), "metadata_other_issuer"),
+        (metadata("https://i.test/a", "https://evil.test/k"), "metadata_no_cluster"),
+        (metadata("https://i.test/a", "http://keys.test/k"), "metadata_no_address"),
+        (json!([]), "metadata_not_json"),
+    ] {
+        let mut gate = Gate::new(&config);
+        for _ in 0..2 {
+            let id = gate.next_fetch();
+            gate.answer(id, Ok(&answer));
+        }
+        assert!(gate.counted.contains(&Counter::Of(0, KeyEvent::FailedFor(code))), "{code}");
+        assert!(gate.logged.iter().any(|line| line.contains("metadata")), "{:?}", gate.logged);
+    }
+
+    // Where the keys were is the best guess while metadata cannot be had; after two failures it is
+    // read again.
+    gate.tick(600_000);
+    for status in [500, 500, 500] {
+        let id = gate.next_fetch();
+        gate.answer(id, Err(Cause::Status(status)));
+    }
+    assert_eq!(asked(&gate), "main i.test/.well-known/oauth-authorization-server/a");
+    let id = gate.next_fetch();
+    gate.answer(id, Err(Cause::Status(500)));
+    assert_eq!(asked(&gate), "keys keys.test/k");
+}
+
+#[test]
+fn keys_of_last_resort_serve_until_the_first_fetch() {
+    let (pinned, fresh) = (key(), SigningKey::generate(Alg::ES256, "fresh"));
+    let mut config = one_remote(json!({}));
+    config["providers"]["p"]["local_jwks"] = json!({"inline_string": jwks(&[&pinned]).to_string()});
+    config["providers"]["p"]["local_jwks_is_fallback"] = json!(true);
+    let mut gate = Gate::new(&config);
+    let of_pinned = bearer(&pinned.sign(&claims(json!({}))));
+    let of_fresh = bearer(&fresh.sign(&claims(json!({}))));
+    assert_eq!(gate.request(1, &[("authorization", &of_pinned)]), Decision::Wait);
+    let id = gate.next_fetch();
+    gate.answer(id, Err(Cause::NoAnswer));
+    assert_eq!(gate.resumed.len(), 1, "the issuer failed, the pinned key does not");
+    assert!(gate.logged.iter().any(|line| line.ends_with("the keys of `local_jwks` are used")));
+    for _ in 0..80 {
+        let id = gate.next_fetch();
+        gate.answer(id, Err(Cause::NoAnswer));
+    }
+    assert!(matches!(gate.request(2, &[("authorization", &of_pinned)]), Decision::Forward(_)));
+    let decision = gate.request(3, &[("authorization", &of_fresh)]);
+    assert_eq!(refused(&decision), (503, "keys_unavailable"), "nobody knows this key");
+    let id = gate.next_fetch();
+    gate.answer(id, Ok(&jwks(&[&fresh])));
+    assert!(matches!(gate.request(4, &[("authorization", &of_fresh)]), Decision::Forward(_)));
+    // From now on the issuer's word counts, also when it fails again.
+    let decision = gate.request(5, &[("authorization", &of_pinned)]);
+    assert_eq!(refused(&decision), (401, "key_unknown"));
+}
+
+#[test]
+fn retry_after_is_respected_within_bounds() {
+    for (retry_after, least, most) in [("20", 20_000, 20_200), ("100000", 300_000, 300_200)] {
+        let mut gate = Gate::new(&one_remote(json!({})));
+        let id = gate.next_fetch();
+        gate.answer(id, Ok(&jwks(&[&key()])));
+        let id = gate.next_fetch();
+        gate.answer_with(id, &[(":status", "503"), ("retry-after", retry_after)], "");
+        let began = gate.now;
+        gate.next_fetch();
+        let waited = gate.now - began;
+        assert!((least..=most).contains(&waited), "{waited}");
+    }
 }

@@ -5,6 +5,7 @@
 //! a password may be tried, and the admin routes give any token to anyone:
 //! never run it in production.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 use std::time::{Duration, Instant, SystemTime};
@@ -14,8 +15,8 @@ use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
-use axum::http::StatusCode;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Form, Json, Router};
@@ -79,6 +80,8 @@ pub enum Fault {
     Hang(Duration),
     /// This body, with status 200.
     Body(String),
+    /// This status, these header fields and this body.
+    Answer(u16, Vec<(&'static str, String)>, Vec<u8>),
     /// The connection closes instead of an answer.
     CloseConnection,
 }
@@ -95,6 +98,8 @@ struct Shared {
     turn: Mutex<()>,
     fault: Mutex<Fault>,
     jwks_fetches: AtomicU64,
+    not_modified: AtomicU64,
+    last_fetch: Mutex<HeaderMap>,
     logins: Semaphore,
 }
 
@@ -134,6 +139,8 @@ impl Issuer {
             turn: Mutex::default(),
             fault: Mutex::default(),
             jwks_fetches: AtomicU64::new(0),
+            not_modified: AtomicU64::new(0),
+            last_fetch: Mutex::default(),
             logins: Semaphore::new(CONCURRENT_LOGINS),
         }))
     }
@@ -214,6 +221,17 @@ impl Issuer {
     /// How often `/jwks.json` was asked for, faults included.
     pub fn jwks_fetches(&self) -> u64 {
         self.0.jwks_fetches.load(Ordering::Relaxed)
+    }
+
+    /// How often the answer was that nothing has changed (304).
+    pub fn not_modified(&self) -> u64 {
+        self.0.not_modified.load(Ordering::Relaxed)
+    }
+
+    /// A header field of the latest request for `/jwks.json`.
+    pub fn last_fetch_header(&self, name: &str) -> Option<String> {
+        let headers = lock(&self.0.last_fetch);
+        headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
     }
 
     /// Makes `/jwks.json` misbehave from now on, or with [`Fault::None`] behave again.
@@ -396,8 +414,11 @@ async fn discovery(State(issuer): State<Issuer>) -> Json<Value> {
 async fn key_set(
     State(issuer): State<Issuer>,
     connection: Option<Extension<Connection>>,
+    headers: HeaderMap,
 ) -> Response {
     issuer.0.jwks_fetches.fetch_add(1, Ordering::Relaxed);
+    let known = headers.get(IF_NONE_MATCH).cloned();
+    *lock(&issuer.0.last_fetch) = headers;
     match issuer.fault() {
         Fault::None => {}
         Fault::Hang(time) => tokio::time::sleep(time).await,
@@ -407,6 +428,18 @@ async fn key_set(
                 .into_response();
         }
         Fault::Body(body) => return ([(CONTENT_TYPE, "application/json")], body).into_response(),
+        Fault::Answer(status, headers, body) => {
+            let mut response = body.into_response();
+            *response.status_mut() =
+                StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            response.headers_mut().clear();
+            for (name, value) in headers {
+                if let Ok(value) = HeaderValue::try_from(value) {
+                    response.headers_mut().append(name, value);
+                }
+            }
+            return response;
+        }
         Fault::CloseConnection => match connection {
             Some(Extension(connection)) => connection.close().await,
             // Some other server than ours runs the router.
@@ -414,7 +447,17 @@ async fn key_set(
         },
     }
     let max_age = format!("public, max-age={}", JWKS_MAX_AGE.as_secs());
-    ([(CACHE_CONTROL, max_age)], Json(issuer.jwks())).into_response()
+    let set = issuer.jwks();
+    let mut hasher = DefaultHasher::new();
+    set.to_string().hash(&mut hasher);
+    let etag = format!("\"{:x}\"", hasher.finish());
+    let same = known.is_some_and(|known| known.as_bytes() == etag.as_bytes());
+    let headers = [(CACHE_CONTROL, max_age), (ETAG, etag)];
+    if same {
+        issuer.0.not_modified.fetch_add(1, Ordering::Relaxed);
+        return (StatusCode::NOT_MODIFIED, headers).into_response();
+    }
+    (headers, Json(set)).into_response()
 }
 
 async fn demo_rotate(State(issuer): State<Issuer>) -> Json<Value> {

@@ -12,18 +12,30 @@ pub(super) fn header_name(node: &Node<'_>) -> Option<String> {
     None
 }
 
+/// What frames or routes a request.
+const FRAMING: [&str; 8] = [
+    "connection",
+    "content-length",
+    "host",
+    "keep-alive",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// A header to send along with a fetch: not one that frames or routes it, or that says what the
+/// gate can read.
+pub(super) fn sent_header(node: &Node<'_>) -> Option<String> {
+    let name = header_name(node)?;
+    if FRAMING.contains(&name.as_str()) || ["accept-encoding", "if-none-match"].contains(&&*name) {
+        node.error("this header is the gate's own");
+    }
+    Some(name)
+}
+
 /// A header that the gate writes: not one that frames or routes the request.
 pub(super) fn identity_header(node: Option<Node<'_>>) -> String {
-    const FRAMING: [&str; 8] = [
-        "connection",
-        "content-length",
-        "host",
-        "keep-alive",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    ];
     let name = node.as_ref().and_then(header_name).unwrap_or_default();
     if let Some(node) = node.filter(|_| FRAMING.contains(&name.as_str())) {
         node.error("this header frames or routes the request and cannot carry a claim");

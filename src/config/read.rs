@@ -1,14 +1,12 @@
 //! From JSON to the wire structs, field by field, with the checks that need no other field.
 
-use std::time::Duration;
-
 use crate::config::fields::Fields;
 use crate::config::headers::{header_name, identity_header};
 use crate::config::matching::StringMatch;
 use crate::config::protobuf_struct;
 use crate::config::reader::{ConfigError, Errors, Node};
 use crate::config::{
-    ClaimToHeader, Config, FilterStateRules, FromHeader, Jwks, Provider, RemoteJwks, Requirement,
+    ClaimToHeader, Config, FilterStateRules, FromHeader, Jwks, KeySharing, Provider, Requirement,
     Rule,
 };
 use crate::json;
@@ -69,7 +67,17 @@ impl Config {
                 }
                 Some(status)
             }),
+            key_sharing: fields
+                .get("key_sharing")
+                .and_then(|node| node.object(KeySharing::read))
+                .unwrap_or_default(),
         }
+    }
+}
+
+impl KeySharing {
+    fn read(fields: &mut Fields<'_>) -> Self {
+        Self { disabled: fields.flag("disabled"), secret: fields.text("secret") }
     }
 }
 
@@ -126,110 +134,6 @@ impl Provider {
         }
     }
 }
-
-impl Jwks {
-    fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        let Some((name, node)) = fields.one_of(&["remote_jwks", "local_jwks"]) else {
-            fields.error("`remote_jwks` or `local_jwks` is required");
-            return None;
-        };
-        match name {
-            "remote_jwks" => node.object(RemoteJwks::read).map(Self::Remote),
-            _ => node
-                .object(|fields| {
-                    for source in ["filename", "environment_variable", "watched_directory"] {
-                        fields.unsupported(
-                            source,
-                            "a plugin cannot read it; put the keys into `inline_string`",
-                        );
-                    }
-                    let sources = ["inline_string", "inline_bytes"];
-                    let Some((source, node)) = fields.one_of(&sources) else {
-                        fields.error("`inline_string` or `inline_bytes` is required");
-                        return None;
-                    };
-                    match source {
-                        "inline_string" => node.non_empty_text().map(String::into_bytes),
-                        _ => node.octets(),
-                    }
-                })?
-                .map(Self::Local),
-        }
-    }
-}
-
-impl RemoteJwks {
-    fn read(fields: &mut Fields<'_>) -> Self {
-        let mut remote = Self::default();
-        if let Some(node) = fields.required("http_uri") {
-            node.object(|fields| {
-                remote.uri = fields.required_text("uri");
-                remote.cluster = fields.required_text("cluster");
-                if let Some(node) = fields.required("timeout") {
-                    remote.timeout = node.duration().unwrap_or(MAX_TIMEOUT);
-                    if remote.timeout < MIN_TIMEOUT || remote.timeout > MAX_TIMEOUT {
-                        node.error("must be from 0.001s to 60s");
-                    }
-                }
-            });
-        }
-        remote.cache_duration = fields.get("cache_duration").and_then(|node| {
-            let duration = node.duration()?;
-            if duration.is_zero() {
-                node.error("must be longer than 0s");
-            }
-            Some(duration)
-        });
-        Self::check_native_fetching(fields);
-        remote.stale_if_error = fields.get("stale_if_error").and_then(|node| node.duration());
-        remote.unknown_kid_cooldown = fields.get("unknown_kid_cooldown").and_then(|node| {
-            let duration = node.duration()?;
-            if duration < MIN_COOLDOWN || duration > MAX_COOLDOWN {
-                node.error("must be from 0.1s to 4s");
-            }
-            Some(duration)
-        });
-        remote
-    }
-
-    /// How the native filter fetches: the gate always fetches ahead of requests and backs off on
-    /// its own, so these are checked and change nothing.
-    fn check_native_fetching(fields: &mut Fields<'_>) {
-        if let Some(node) = fields.get("async_fetch") {
-            node.object(|fields| {
-                fields.flag("fast_listener");
-                fields.get("failed_refetch_duration").map(|node| node.duration());
-            });
-        }
-        if let Some(node) = fields.get("retry_policy") {
-            node.object(|fields| {
-                fields.get("num_retries").map(|node| node.unsigned());
-                fields.get("retry_on").map(|node| node.text());
-                for field in
-                    ["retry_priority", "retry_host_predicate", "host_selection_retry_max_attempts"]
-                {
-                    fields.unsupported(field, "a plugin cannot choose hosts; leave it out");
-                }
-                fields.get("retry_back_off").map(|node| {
-                    node.object(|fields| {
-                        fields.required("base_interval").map(|node| node.duration());
-                        fields.get("max_interval").map(|node| node.duration());
-                    })
-                });
-            });
-        }
-    }
-}
-
-/// The shortest `timeout`: the host counts in milliseconds, and takes zero for no time-out.
-const MIN_TIMEOUT: Duration = Duration::from_millis(1);
-/// The longest `timeout`: a fetch that hangs longer only keeps the next one from being tried.
-const MAX_TIMEOUT: Duration = Duration::from_secs(60);
-/// The shortest `unknown_kid_cooldown`: it is what protects the issuer from invented `kid`s.
-const MIN_COOLDOWN: Duration = Duration::from_millis(100);
-/// The longest `unknown_kid_cooldown`: shorter than requests wait for keys, so that a `kid` that
-/// nobody looked for yet is looked for before its request is given up.
-const MAX_COOLDOWN: Duration = Duration::from_secs(4);
 
 impl FromHeader {
     fn read(fields: &mut Fields<'_>) -> Self {

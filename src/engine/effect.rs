@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::denial::{Reason, Rejection};
-use crate::jwks::key_store::FetchNumber;
+use crate::jwks::flight::{Ask, Leg};
+use crate::jwks::key_store::Seen;
 use crate::policy::{ProviderIndex, RemoteKeys};
 use crate::request::RequestEdits;
 
@@ -15,7 +16,8 @@ pub struct StreamId(pub u32);
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct FetchId {
     pub(super) provider: ProviderIndex,
-    pub(super) number: FetchNumber,
+    pub(super) number: u64,
+    pub(super) leg: Leg,
 }
 
 /// What becomes of a request now.
@@ -43,19 +45,62 @@ pub enum Effect {
     },
     /// Write a line.
     Log(LogLevel, String),
+    /// Read this entry of the shared data and tell it with [`Engine::handle_notice`].
+    ///
+    /// [`Engine::handle_notice`]: super::Engine::handle_notice
+    Look {
+        /// Whose keys it is about.
+        provider: ProviderIndex,
+        /// The name of the entry.
+        entry: String,
+    },
+    /// Set a gauge.
+    Measure(Gauge, u64),
+    /// Write this entry of the shared data if nobody has since it was `seen`, and tell with
+    /// [`Engine::handle_posted`] whether it was.
+    ///
+    /// [`Engine::handle_posted`]: super::Engine::handle_posted
+    Post {
+        /// Whose keys it is about.
+        provider: ProviderIndex,
+        /// The name of the entry.
+        entry: String,
+        /// What to write.
+        text: Vec<u8>,
+        /// What it must have been.
+        seen: Seen,
+    },
+    /// Write this entry of the shared data.
+    Publish {
+        /// The name of the entry.
+        entry: String,
+        /// What to write.
+        text: Vec<u8>,
+    },
     /// A waiting request is answered.
     Reject(StreamId, Rejection),
     /// A waiting request goes on.
     Resume(StreamId, RequestEdits),
+    /// Read this entry of the shared data and tell it with [`Engine::handle_taken`].
+    ///
+    /// [`Engine::handle_taken`]: super::Engine::handle_taken
+    Take {
+        /// Whose keys they are.
+        provider: ProviderIndex,
+        /// The name of the entry.
+        entry: String,
+    },
+    /// Add to a gauge, or take away.
+    Vary(Gauge, i64),
 }
 
-/// A request for a key set.
+/// A request to an issuer.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct FetchRequest {
     /// The Envoy cluster.
     pub cluster: String,
     /// Headers and pseudo-headers.
-    pub headers: Vec<(&'static str, String)>,
+    pub headers: Vec<(String, String)>,
     /// How long it may take.
     pub timeout: Duration,
 }
@@ -69,25 +114,99 @@ pub enum Counter {
     Denied,
     /// Requests refused, by reason.
     DeniedFor(Reason),
-    /// Key sets that could not be had.
+    /// Fetches that brought no keys.
     FetchFailed,
-    /// Key sets fetched.
+    /// Fetches that brought keys.
     FetchSucceeded,
+    /// Something about the keys of a provider.
+    Of(ProviderIndex, KeyEvent),
     /// Requests that had to wait for keys.
     Waited,
 }
 
+/// What is counted of the keys of a provider.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum KeyEvent {
+    /// Other keys than before were fetched.
+    Changed,
+    /// A fetch brought no keys.
+    Failed,
+    /// The same, by cause.
+    FailedFor(&'static str),
+    /// A fetch was begun for the sake of an unknown `kid`.
+    LookedForKid,
+    /// A fetch brought keys.
+    Succeeded,
+    /// A worker took the keys that another one fetched.
+    Taken,
+    /// A request had to wait for keys.
+    Waited,
+}
+
+/// What is measured of the keys of a provider.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Gauge {
+    /// Whose keys.
+    pub provider: ProviderIndex,
+    /// What of them.
+    pub quantity: Quantity,
+}
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Quantity {
+    /// Seconds since the key set was fetched.
+    Age,
+    /// The number of the fetch that first brought this set.
+    Generation,
+    /// Usable keys.
+    Keys,
+    /// Unusable keys, by reason.
+    Skipped(&'static str),
+    /// Requests that wait, over all workers.
+    Waiting,
+}
+
 impl Counter {
-    /// The name of the counter, behind [`Engine::counter_prefix`](super::Engine::counter_prefix);
-    /// Envoy shows it behind `wasmcustom.`.
-    pub fn name(self) -> String {
+    /// The end of the counter's name.
+    pub(super) fn name(self) -> String {
         match self {
             Self::Allowed => "allowed".to_owned(),
             Self::Denied => "denied".to_owned(),
             Self::DeniedFor(reason) => format!("denied_for.{}", reason.code()),
             Self::FetchFailed => "jwks_fetch_failed".to_owned(),
             Self::FetchSucceeded => "jwks_fetch_success".to_owned(),
+            Self::Of(_, event) => match event {
+                KeyEvent::Changed => "jwks_changed".to_owned(),
+                KeyEvent::Failed => "jwks_fetch_failed".to_owned(),
+                KeyEvent::FailedFor(cause) => format!("jwks_fetch_failed_for.{cause}"),
+                KeyEvent::LookedForKid => "jwks_unknown_kid_fetch".to_owned(),
+                KeyEvent::Succeeded => "jwks_fetch_success".to_owned(),
+                KeyEvent::Taken => "jwks_taken".to_owned(),
+                KeyEvent::Waited => "waited".to_owned(),
+            },
             Self::Waited => "waited".to_owned(),
+        }
+    }
+
+    /// The provider that it is about.
+    pub(super) fn provider(self) -> Option<ProviderIndex> {
+        match self {
+            Self::Of(provider, _) => Some(provider),
+            _ => None,
+        }
+    }
+}
+
+impl Quantity {
+    /// The end of the gauge's name.
+    pub(super) fn name(self) -> String {
+        match self {
+            Self::Age => "jwks_age_seconds".to_owned(),
+            Self::Generation => "jwks_generation".to_owned(),
+            Self::Keys => "jwks_keys".to_owned(),
+            Self::Skipped(reason) => format!("jwks_keys_skipped.{reason}"),
+            Self::Waiting => "waiting".to_owned(),
         }
     }
 }
@@ -104,17 +223,34 @@ pub enum LogLevel {
 }
 
 impl FetchRequest {
-    pub(super) fn new(remote: &RemoteKeys) -> Self {
+    /// The question `ask`, as an HTTP request. What the configuration says of a header comes before
+    /// what the gate would say.
+    pub(super) fn new(ask: Ask, remote: &RemoteKeys) -> Self {
+        let Ask { address, leg, etag, .. } = ask;
+        let accept = match leg {
+            Leg::Metadata(_) => "application/json",
+            Leg::Keys => "application/jwk-set+json, application/json",
+        };
+        let own = [
+            ("accept", Some(accept.to_owned())),
+            // Nothing here can read a compressed body.
+            ("accept-encoding", Some("identity".to_owned())),
+            ("if-none-match", etag),
+            ("user-agent", Some(concat!("jwt-gate/", env!("CARGO_PKG_VERSION")).to_owned())),
+        ];
+        let configured = |name: &str| remote.headers.iter().any(|(other, _)| other == name);
+        let own = own.into_iter().filter(|(name, _)| !configured(name));
+        let pseudo = [
+            (":method", Some("GET".to_owned())),
+            (":scheme", Some(address.scheme)),
+            (":authority", Some(address.authority)),
+            (":path", Some(address.path)),
+        ];
+        let given = pseudo.into_iter().chain(own);
+        let given = given.filter_map(|(name, value)| Some((name.to_owned(), value?)));
         Self {
-            cluster: remote.cluster.clone(),
-            headers: vec![
-                (":method", "GET".to_owned()),
-                (":scheme", remote.scheme.clone()),
-                (":authority", remote.authority.clone()),
-                (":path", remote.path.clone()),
-                ("accept", "application/jwk-set+json, application/json".to_owned()),
-                ("user-agent", concat!("jwt-gate/", env!("CARGO_PKG_VERSION")).to_owned()),
-            ],
+            cluster: address.cluster,
+            headers: given.chain(remote.headers.iter().cloned()).collect(),
             timeout: remote.settings.timeout,
         }
     }

@@ -12,12 +12,16 @@ use crate::time::UnixTime;
 /// Most requests that wait for keys at once, in one worker. Each holds its request head, at most
 /// 60 KiB by Envoy's default limit, commonly 2 KiB.
 pub const MAX_WAITING: usize = 1024;
+/// Most of them that wait for the keys of one provider: one issuer that is down must not take the
+/// room of the others.
+pub const MAX_WAITING_FOR_PROVIDER: usize = MAX_WAITING / 2;
 /// While fewer wait, one more may wait for a `kid` that was just looked for in vain: its token may
 /// be good, and its key published this very second.
 const AMPLE_ROOM: usize = MAX_WAITING / 4;
 /// Most different `kid`s of one provider that requests wait for. A rotation brings one or two; a
 /// flood of invented ones must not take the room of others.
 pub const MAX_KIDS_WAITED_FOR: usize = 64;
+
 /// A request that waits.
 pub(super) struct Waiting {
     pub(super) head: RequestHead,
@@ -59,7 +63,11 @@ impl WaitingRoom {
                 .collect();
             kids.len() < MAX_KIDS_WAITED_FOR || kids.contains(kid)
         };
-        self.0.len() < MAX_WAITING && wanted.iter().all(few_kids)
+        let few_requests = |wanted: &Wanted| {
+            let others = self.0.values().filter(|waiting| waiting.is_for(wanted.provider));
+            others.count() < MAX_WAITING_FOR_PROVIDER
+        };
+        self.0.len() < MAX_WAITING && wanted.iter().all(|one| few_requests(one) && few_kids(one))
     }
 
     /// Lets a request wait.

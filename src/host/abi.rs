@@ -12,6 +12,7 @@ use std::time::Duration;
 use proxy_wasm::types::{BufferType, LogLevel, MapType, MetricType};
 
 use crate::header_pairs;
+use crate::jwks::key_store::Seen;
 use crate::time::UnixTime;
 
 #[link(wasm_import_module = "env")]
@@ -48,8 +49,16 @@ unsafe extern "C" {
         value: *mut *mut u8,
         value_len: *mut usize,
     ) -> u32;
+    fn proxy_get_shared_data(
+        key: *const u8,
+        key_len: usize,
+        value: *mut *mut u8,
+        value_len: *mut usize,
+        cas: *mut u32,
+    ) -> u32;
     fn proxy_increment_metric(id: u32, by: i64) -> u32;
     fn proxy_log(level: u32, text: *const u8, len: usize) -> u32;
+    fn proxy_record_metric(id: u32, value: u64) -> u32;
     fn proxy_remove_header_map_value(map: u32, name: *const u8, name_len: usize) -> u32;
     fn proxy_replace_header_map_value(
         map: u32,
@@ -74,6 +83,13 @@ unsafe extern "C" {
         path_len: usize,
         value: *const u8,
         value_len: usize,
+    ) -> u32;
+    fn proxy_set_shared_data(
+        key: *const u8,
+        key_len: usize,
+        value: *const u8,
+        value_len: usize,
+        cas: u32,
     ) -> u32;
     fn proxy_set_tick_period_milliseconds(millis: u32) -> u32;
 }
@@ -240,21 +256,59 @@ pub(super) fn send_response(
     })
 }
 
-/// Defines a counter, or finds it.
-pub(super) fn define_counter(name: &str) -> Checked<u32> {
+/// Defines a metric, or finds it.
+pub(super) fn define_metric(kind: MetricType, name: &str) -> Checked<u32> {
     let mut id = 0;
     // SAFETY: see the module.
-    let status = unsafe {
-        proxy_define_metric(MetricType::Counter as u32, name.as_ptr(), name.len(), &raw mut id)
-    };
+    let status =
+        unsafe { proxy_define_metric(kind as u32, name.as_ptr(), name.len(), &raw mut id) };
     checked(status)?;
     Ok(id)
 }
 
-/// Adds one to a counter.
-pub(super) fn increment(counter: u32) {
-    // SAFETY: no pointers. A counter that cannot be counted is no reason to refuse anybody.
-    let _ = unsafe { proxy_increment_metric(counter, 1) };
+/// Adds to a counter or a gauge.
+pub(super) fn increment(metric: u32, by: i64) {
+    // SAFETY: no pointers. What cannot be counted is no reason to refuse anybody.
+    let _ = unsafe { proxy_increment_metric(metric, by) };
+}
+
+/// Sets a gauge.
+pub(super) fn record(gauge: u32, value: u64) {
+    // SAFETY: no pointers. What cannot be measured is no reason to refuse anybody.
+    let _ = unsafe { proxy_record_metric(gauge, value) };
+}
+
+/// An entry of the shared data, and the state it is in; none when there is no such entry.
+pub(super) fn shared(key: &str) -> Checked<(Option<Vec<u8>>, Seen)> {
+    const NOT_FOUND: u32 = 1;
+    let (mut data, mut len, mut cas) = (null_mut(), 0, 0);
+    // SAFETY: see the module.
+    let status = unsafe {
+        proxy_get_shared_data(key.as_ptr(), key.len(), &raw mut data, &raw mut len, &raw mut cas)
+    };
+    match status {
+        NOT_FOUND => Ok((None, ABSENT)),
+        status => checked(status).map(|()| (Some(take(data, len)), Seen(cas))),
+    }
+}
+
+/// What an entry that does not exist is compared with: zero would mean "write in any case", and
+/// the host counts its states up from one. An entry that does exist by now is in another state.
+const ABSENT: Seen = Seen(u32::MAX);
+
+/// Writes an entry of the shared data if it is in the state `seen`; whether it was.
+pub(super) fn swap_shared(key: &str, value: &[u8], seen: Seen) -> bool {
+    // SAFETY: see the module.
+    let status = unsafe {
+        proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), seen.0)
+    };
+    status == 0
+}
+
+/// Writes an entry of the shared data; a failure shows when somebody looks for it.
+pub(super) fn set_shared(key: &str, value: &[u8]) {
+    const IN_ANY_CASE: Seen = Seen(0);
+    swap_shared(key, value, IN_ANY_CASE);
 }
 
 fn take(data: *mut u8, len: usize) -> Vec<u8> {

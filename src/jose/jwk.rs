@@ -75,6 +75,28 @@ pub enum JwkError {
     TooWeak,
 }
 
+impl JwkError {
+    /// The name in metrics.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::AlgorithmUnfit => "algorithm_unfit",
+            Self::Certificate => "certificate",
+            Self::CurveUnsupported => "curve_unsupported",
+            Self::Member(_) => "member",
+            Self::MemberEncoding(_) => "member_encoding",
+            Self::KindUnsupported => "kind_unsupported",
+            Self::NotObject => "not_object",
+            Self::NotForVerifying => "not_for_verifying",
+            Self::PointInvalid => "point_invalid",
+            Self::PrivatePart => "private_part",
+            Self::RsaExponent => "rsa_exponent",
+            Self::RsaModulus => "rsa_modulus",
+            Self::TooLarge => "too_large",
+            Self::TooWeak => "too_weak",
+        }
+    }
+}
+
 impl fmt::Display for JwkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -3,15 +3,17 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use http::Uri;
-
 use crate::claims::comparable_audience;
 use crate::config;
 use crate::config::reader::{Errors, member_path};
 use crate::extract::TokenLocation;
 use crate::jose::jwk::KeyStrength;
+use crate::jwks::Keys;
+use crate::jwks::board::FORMAT;
 use crate::jwks::key_set::KeySet;
-use crate::jwks::key_store::FetchSettings;
+use crate::jwks::key_store::KeyStore;
+use crate::jwks::schedule::{FIRST_BACK_OFF, FetchSettings, MAX_BACK_OFF};
+use crate::jwks::source::{Address, Discovery, Document, Source};
 use crate::policy::identity::Outputs;
 use crate::policy::text::TextMatcher;
 
@@ -24,6 +26,8 @@ const DEFAULT_CACHE_DURATION: Duration = Duration::from_secs(600);
 const DEFAULT_STALE_IF_ERROR: Duration = Duration::from_secs(3600);
 /// Default `unknown_kid_cooldown`: a client that was handed a token of a new key waits no longer.
 const DEFAULT_UNKNOWN_KID_COOLDOWN: Duration = Duration::from_secs(2);
+/// Default `min_cache_duration`: an issuer that says `no-cache` is asked twice a minute.
+const DEFAULT_MIN_CACHE_DURATION: Duration = Duration::from_secs(30);
 /// The least time a request waits for keys. It waits longer where the cooldown and one fetch may
 /// take longer together, since only then is its key looked for before it is given up.
 const MIN_KEY_WAIT: Duration = Duration::from_secs(5);
@@ -67,7 +71,12 @@ pub enum KeySource {
     /// The configuration itself.
     Local(Rc<KeySet>),
     /// The issuer.
-    Remote(RemoteKeys),
+    Remote {
+        /// How to ask it.
+        remote: Box<RemoteKeys>,
+        /// Keys of last resort while nothing was ever fetched.
+        fallback: Option<Rc<KeySet>>,
+    },
 }
 
 impl std::fmt::Debug for KeySource {
@@ -75,7 +84,7 @@ impl std::fmt::Debug for KeySource {
         match self {
             // The set may hold secrets.
             Self::Local(_) => f.write_str("Local"),
-            Self::Remote(remote) => remote.fmt(f),
+            Self::Remote { remote, .. } => remote.source.fmt(f),
         }
     }
 }
@@ -83,22 +92,21 @@ impl std::fmt::Debug for KeySource {
 /// How to ask an issuer for its keys.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct RemoteKeys {
-    /// The Envoy cluster.
-    pub cluster: String,
-    /// `http` or `https`.
-    pub scheme: String,
-    /// The host and port to ask for.
-    pub authority: String,
-    /// The path and query.
-    pub path: String,
+    /// Where they are.
+    pub source: Source,
+    /// Headers to send along.
+    pub headers: Vec<(String, String)>,
     /// Times.
     pub settings: FetchSettings,
+    /// The name under which workers share what they fetched; none: they do not.
+    pub shared_as: Option<String>,
 }
 
 impl Provider {
     pub(super) fn compile(
         name: String,
         provider: config::Provider,
+        sharing: &config::KeySharing,
         errors: &Errors,
     ) -> Option<Self> {
         let path = member_path("providers", &name);
@@ -107,10 +115,12 @@ impl Provider {
             false => KeyStrength::Required,
         };
         let outputs = Outputs::new(&provider);
-        let keys = KeySource::compile(provider.jwks?, &path, strength, errors)?;
+        let issuer = Some(provider.issuer).filter(|issuer| !issuer.is_empty());
+        let context = KeyContext { provider: &path, issuer: issuer.as_deref(), strength, sharing };
+        let keys = KeySource::compile(provider.jwks?, context, errors)?;
         let key_wait = match &keys {
             KeySource::Local(_) => Duration::ZERO,
-            KeySource::Remote(remote) => {
+            KeySource::Remote { remote, .. } => {
                 let look_up = remote.settings.cooldown.saturating_add(remote.settings.timeout);
                 look_up.clamp(MIN_KEY_WAIT, MAX_KEY_WAIT)
             }
@@ -119,7 +129,7 @@ impl Provider {
             name,
             keys,
             key_wait,
-            issuer: Some(provider.issuer).filter(|issuer| !issuer.is_empty()),
+            issuer,
             failed_status_state: Some(provider.failed_status_in_metadata.clone())
                 .filter(|key| !key.is_empty()),
             audiences: comparable(&provider.audiences),
@@ -187,24 +197,44 @@ pub(super) fn comparable(audiences: &[String]) -> Vec<String> {
     audiences.iter().map(|audience| comparable_audience(audience).to_owned()).collect()
 }
 
+/// What the keys of a provider depend on beside their own configuration.
+#[derive(Clone, Copy)]
+struct KeyContext<'a> {
+    /// The provider's JSON path.
+    provider: &'a str,
+    issuer: Option<&'a str>,
+    strength: KeyStrength,
+    sharing: &'a config::KeySharing,
+}
+
 impl KeySource {
-    fn compile(
-        jwks: config::Jwks,
-        provider: &str,
-        strength: KeyStrength,
-        errors: &Errors,
-    ) -> Option<Self> {
+    /// The keys as they are before the first fetch.
+    pub fn keys(&self) -> Keys {
+        match self {
+            Self::Local(set) => Keys::Local(Rc::clone(set)),
+            Self::Remote { remote, fallback } => {
+                let RemoteKeys { settings, source, shared_as, .. } = &**remote;
+                let store = KeyStore::new(*settings, source.clone(), shared_as.is_some());
+                Keys::Remote { store: Box::new(store), fallback: fallback.clone() }
+            }
+        }
+    }
+
+    fn compile(jwks: config::Jwks, context: KeyContext<'_>, errors: &Errors) -> Option<Self> {
+        let local = |text: &[u8]| match KeySet::parse(text, context.strength) {
+            Ok(set) => Some(Rc::new(set)),
+            Err(error) => {
+                let path = format!("{}.local_jwks", context.provider);
+                errors.push(&path, format!("the key set {error}"));
+                None
+            }
+        };
         match jwks {
-            config::Jwks::Local(text) => match KeySet::parse(&text, strength) {
-                Ok(set) => Some(Self::Local(Rc::new(set))),
-                Err(error) => {
-                    let path = format!("{provider}.local_jwks");
-                    errors.push(&path, format!("the key set {error}"));
-                    None
-                }
-            },
-            config::Jwks::Remote(remote) => {
-                RemoteKeys::compile(remote, provider, strength, errors).map(Self::Remote)
+            config::Jwks::Local(text) => local(&text).map(Self::Local),
+            config::Jwks::Remote { remote, fallback } => {
+                let fallback = fallback.map(|text| local(&text));
+                let remote = Box::new(RemoteKeys::compile(remote, context, errors)?);
+                Some(Self::Remote { remote, fallback: fallback.flatten() })
             }
         }
     }
@@ -213,39 +243,69 @@ impl KeySource {
 impl RemoteKeys {
     fn compile(
         remote: config::RemoteJwks,
-        provider: &str,
-        strength: KeyStrength,
+        context: KeyContext<'_>,
         errors: &Errors,
     ) -> Option<Self> {
-        if remote.uri.is_empty() {
-            // Said already: it is required.
-            return None;
-        }
-        let uri = remote.uri.parse::<Uri>().ok();
-        let parts = uri.as_ref().and_then(|uri| {
-            let scheme = uri.scheme_str().filter(|scheme| matches!(*scheme, "http" | "https"))?;
-            // A user name in the address would end up in `:authority`, and in logs.
-            let authority = uri.authority()?.as_str();
-            let host = Some(authority).filter(|host| !host.is_empty() && !host.contains('@'))?;
-            Some((scheme, host, uri.path_and_query()?.as_str()))
-        });
-        let Some((scheme, authority, path)) = parts else {
-            let path = format!("{provider}.remote_jwks.http_uri.uri");
-            errors.push(&path, "expected an address such as https://issuer.example/jwks.json");
-            return None;
+        let source = compile_source(remote.source?, context, errors)?;
+        let longest = remote.longest_back_off.unwrap_or(MAX_BACK_OFF);
+        let settings = FetchSettings {
+            fresh_for: remote.cache_duration.unwrap_or(DEFAULT_CACHE_DURATION),
+            fresh_at_least: remote.min_cache_duration.unwrap_or(DEFAULT_MIN_CACHE_DURATION),
+            stale_for: remote.stale_if_error.unwrap_or(DEFAULT_STALE_IF_ERROR),
+            timeout: remote.timeout,
+            cooldown: remote.unknown_kid_cooldown.unwrap_or(DEFAULT_UNKNOWN_KID_COOLDOWN),
+            first_back_off: remote.first_back_off.unwrap_or(FIRST_BACK_OFF).min(longest),
+            longest_back_off: longest,
+            strength: context.strength,
         };
-        Some(Self {
-            cluster: remote.cluster,
-            scheme: scheme.to_owned(),
-            authority: authority.to_owned(),
-            path: if path.is_empty() { "/".to_owned() } else { path.to_owned() },
-            settings: FetchSettings {
-                fresh_for: remote.cache_duration.unwrap_or(DEFAULT_CACHE_DURATION),
-                stale_for: remote.stale_if_error.unwrap_or(DEFAULT_STALE_IF_ERROR),
-                timeout: remote.timeout,
-                cooldown: remote.unknown_kid_cooldown.unwrap_or(DEFAULT_UNKNOWN_KID_COOLDOWN),
-                strength,
-            },
-        })
+        let headers = remote.request_headers;
+        let shared_as = (!context.sharing.disabled).then(|| {
+            // Whoever shares a set must find the same keys in it usable.
+            let strength = format!("{:?}", context.strength);
+            let digest = source.digest(&headers, &[&context.sharing.secret, &strength]);
+            format!("jwt_gate/{FORMAT}/{digest}")
+        });
+        Some(Self { source, headers, settings, shared_as })
+    }
+}
+
+fn compile_source(
+    source: config::RemoteSource,
+    context: KeyContext<'_>,
+    errors: &Errors,
+) -> Option<Source> {
+    let provider = context.provider;
+    match source {
+        // Said already: they are required.
+        config::RemoteSource::Uri { uri, .. } if uri.is_empty() => None,
+        config::RemoteSource::Uri { uri, cluster } => {
+            let address = Address::parse(&uri, &cluster);
+            if address.is_none() {
+                let path = format!("{provider}.remote_jwks.http_uri.uri");
+                errors.push(&path, "expected an address such as https://issuer.example/jwks.json");
+            }
+            address.map(Source::At)
+        }
+        config::RemoteSource::Discovery { cluster, document, clusters } => {
+            let documents: Vec<_> = match document {
+                Some(config::Document::OpenidConfiguration) => vec![Document::OpenidConfiguration],
+                Some(config::Document::OauthAuthorizationServer) => {
+                    vec![Document::OauthAuthorizationServer]
+                }
+                None => {
+                    vec![Document::OpenidConfiguration, Document::OauthAuthorizationServer]
+                }
+            };
+            let issuer = context.issuer.unwrap_or_default();
+            let discovery = Discovery::new(issuer, &cluster, &documents, clusters);
+            if discovery.is_none() {
+                let path = format!("{provider}.remote_jwks.discovery");
+                errors.push(
+                    &path,
+                    "the provider's `issuer` must be an address such as https://issuer.example",
+                );
+            }
+            discovery.map(Source::Discovered)
+        }
     }
 }

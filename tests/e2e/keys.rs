@@ -70,7 +70,7 @@ fn an_issuer_that_is_down_at_start_is_found_when_it_comes_up() {
     let server = Server::start(address, issuer.router(), None).unwrap();
     eventually("a good token passes", || bed.get(&token).status == 200);
     // And goes on passing when the issuer is gone again, once both workers have the keys.
-    eventually("all workers have the keys", || bed.counter("jwks_fetch_success") == 3);
+    eventually("all workers have the keys", || bed.counter("provider.p.jwks_taken") == 2);
     drop(server);
     thread::sleep(Duration::from_millis(200));
     for _ in 0..10 {
@@ -118,8 +118,9 @@ fn rotation_under_load_fails_no_good_request() {
     let (sent, fetches) = (sent.load(Ordering::Relaxed), issuer.jwks_fetches());
     println!("{sent} requests over three rotations, {fetches} fetches, none refused");
     assert!(sent > 100);
-    // Two workers and the main thread at start, two workers for each rotation.
-    assert!(fetches <= 3 + 3 * 2 + 2, "{fetches} fetches");
+    // One at start and one for each rotation, whatever the number of workers; a caller may find the
+    // set of a moment before its rotation once.
+    assert!(fetches <= 1 + 3 * 2, "{fetches} fetches");
 }
 
 #[test]

@@ -1,0 +1,211 @@
+//! Where keys come from: from JSON to the wire structs.
+
+use std::time::Duration;
+
+use crate::config::fields::Fields;
+use crate::config::headers::sent_header;
+use crate::config::reader::Node;
+use crate::config::{Document, Jwks, RemoteJwks, RemoteSource};
+
+/// The shortest `timeout`: the host counts in milliseconds, and takes zero for no time-out.
+const MIN_TIMEOUT: Duration = Duration::from_millis(1);
+/// The longest `timeout`: a fetch that hangs longer only keeps the next one from being tried.
+const MAX_TIMEOUT: Duration = Duration::from_secs(60);
+/// The shortest `unknown_kid_cooldown`: it is what protects the issuer from invented `kid`s.
+const MIN_COOLDOWN: Duration = Duration::from_millis(100);
+/// The longest `unknown_kid_cooldown`: shorter than requests wait for keys, so that a `kid` that
+/// nobody looked for yet is looked for before its request is given up.
+const MAX_COOLDOWN: Duration = Duration::from_secs(4);
+/// The longest wait between attempts: keys that nobody can fetch are soon too old.
+const MAX_WAIT: Duration = Duration::from_secs(3600);
+
+impl Jwks {
+    pub(super) fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        let is_fallback = fields.flag("local_jwks_is_fallback");
+        let (remote, local) = (fields.get("remote_jwks"), fields.get("local_jwks"));
+        let complaint = match (&remote, &local, is_fallback) {
+            (Some(_), Some(_), true) | (Some(_), None, false) | (None, Some(_), false) => None,
+            (Some(_), Some(_), false) => Some(
+                "only one of `remote_jwks`, `local_jwks` may be set, unless \
+                 `local_jwks_is_fallback` is true: then the local keys serve until the first fetch",
+            ),
+            (None, None, false) => Some("`remote_jwks` or `local_jwks` is required"),
+            (_, _, true) => {
+                Some("`local_jwks_is_fallback` needs both `remote_jwks` and `local_jwks`")
+            }
+        };
+        if let Some(complaint) = complaint {
+            fields.error(complaint);
+        }
+        let local = local.map(|node| inline(&node));
+        match remote {
+            Some(node) => {
+                let remote = node.object(RemoteJwks::read)?;
+                Some(Self::Remote { remote, fallback: local.flatten() })
+            }
+            None => local.flatten().map(Self::Local),
+        }
+    }
+}
+
+fn inline(node: &Node<'_>) -> Option<Vec<u8>> {
+    node.object(|fields| {
+        for source in ["filename", "environment_variable", "watched_directory"] {
+            fields
+                .unsupported(source, "a plugin cannot read it; put the keys into `inline_string`");
+        }
+        let sources = ["inline_string", "inline_bytes"];
+        let Some((source, node)) = fields.one_of(&sources) else {
+            fields.error("`inline_string` or `inline_bytes` is required");
+            return None;
+        };
+        match source {
+            "inline_string" => node.non_empty_text().map(String::into_bytes),
+            _ => node.octets(),
+        }
+    })?
+}
+
+impl RemoteJwks {
+    fn read(fields: &mut Fields<'_>) -> Self {
+        let mut remote = Self::default();
+        match fields.one_of(&["http_uri", "discovery"]) {
+            Some(("http_uri", node)) => {
+                node.object(|fields| {
+                    let uri = fields.required_text("uri");
+                    let cluster = fields.required_text("cluster");
+                    remote.timeout = timeout(fields);
+                    remote.source = Some(RemoteSource::Uri { uri, cluster });
+                });
+            }
+            Some((_, node)) => {
+                node.object(|fields| {
+                    remote.timeout = timeout(fields);
+                    remote.source = Some(RemoteSource::Discovery {
+                        cluster: fields.required_text("cluster"),
+                        document: fields.get("document").and_then(|node| document(&node)),
+                        clusters: clusters(fields.get("clusters")),
+                    });
+                });
+            }
+            None => fields.error("`http_uri` or `discovery` is required"),
+        }
+        remote.cache_duration = fields.get("cache_duration").and_then(positive);
+        remote.min_cache_duration = fields.get("min_cache_duration").and_then(positive);
+        if let (Some(longest), Some(shortest)) = (remote.cache_duration, remote.min_cache_duration)
+            && shortest > longest
+        {
+            fields.error("`min_cache_duration` must not be longer than `cache_duration`");
+        }
+        remote.read_retries(fields);
+        remote.stale_if_error = fields.get("stale_if_error").and_then(|node| node.duration());
+        remote.unknown_kid_cooldown = fields
+            .get("unknown_kid_cooldown")
+            .and_then(|node| within(&node, MIN_COOLDOWN, MAX_COOLDOWN, "0.1s to 4s"));
+        remote.request_headers = fields.list("request_headers", request_header);
+        remote
+    }
+
+    /// How the native filter fetches again after failures. The gate never gives up, so the number
+    /// of retries and what they are for are checked and change nothing; nor does `fast_listener`:
+    /// a plugin cannot keep its listener closed until there are keys.
+    fn read_retries(&mut self, fields: &mut Fields<'_>) {
+        if let Some(node) = fields.get("retry_policy") {
+            node.object(|fields| {
+                fields.get("num_retries").map(|node| node.unsigned());
+                fields.get("retry_on").map(|node| node.text());
+                for field in
+                    ["retry_priority", "retry_host_predicate", "host_selection_retry_max_attempts"]
+                {
+                    fields.unsupported(field, "a plugin cannot choose hosts; leave it out");
+                }
+                if let Some(node) = fields.get("retry_back_off") {
+                    node.object(|fields| {
+                        self.first_back_off = fields.required("base_interval").and_then(wait);
+                        self.longest_back_off = fields.get("max_interval").and_then(wait);
+                        if self.longest_back_off.is_some_and(|longest| {
+                            self.first_back_off.is_some_and(|first| longest < first)
+                        }) {
+                            fields.error("`max_interval` must not be shorter than `base_interval`");
+                        }
+                    });
+                }
+            });
+        }
+        if let Some(node) = fields.get("async_fetch") {
+            node.object(|fields| {
+                fields.flag("fast_listener");
+                let longest = fields.get("failed_refetch_duration").and_then(wait);
+                self.longest_back_off = longest.or(self.longest_back_off);
+            });
+        }
+    }
+}
+
+fn timeout(fields: &mut Fields<'_>) -> Duration {
+    let node = fields.required("timeout");
+    let timeout = node.and_then(|node| within(&node, MIN_TIMEOUT, MAX_TIMEOUT, "0.001s to 60s"));
+    timeout.unwrap_or(MAX_TIMEOUT)
+}
+
+fn within(node: &Node<'_>, least: Duration, most: Duration, range: &str) -> Option<Duration> {
+    let duration = node.duration()?;
+    if duration < least || duration > most {
+        node.error(format!("must be from {range}"));
+    }
+    Some(duration)
+}
+
+fn positive(node: Node<'_>) -> Option<Duration> {
+    let duration = node.duration()?;
+    if duration.is_zero() {
+        node.error("must be longer than 0s");
+    }
+    Some(duration)
+}
+
+fn wait(node: Node<'_>) -> Option<Duration> {
+    let duration = positive(node.clone())?;
+    if duration > MAX_WAIT {
+        node.error("must be at most 3600s");
+    }
+    Some(duration)
+}
+
+fn document(node: &Node<'_>) -> Option<Document> {
+    match node.text()?.as_str() {
+        "openid-configuration" => Some(Document::OpenidConfiguration),
+        "oauth-authorization-server" => Some(Document::OauthAuthorizationServer),
+        _ => {
+            node.error("expected `openid-configuration` or `oauth-authorization-server`");
+            None
+        }
+    }
+}
+
+/// Clusters by host, and port where the address has one.
+fn clusters(node: Option<Node<'_>>) -> std::collections::BTreeMap<String, String> {
+    let read = node.map(|node| {
+        let clusters = node.map(|node| node.non_empty_text());
+        if clusters.keys().any(|host| host.contains(['/', '@'])) {
+            node.error("expected hosts, with a port where the address has one");
+        }
+        clusters
+    });
+    let read = read.unwrap_or_default().into_iter();
+    read.filter_map(|(host, cluster)| Some((host.to_ascii_lowercase(), cluster?))).collect()
+}
+
+/// `core.v3.HeaderValue`.
+fn request_header(node: Node<'_>) -> Option<(String, String)> {
+    node.object(|fields| {
+        let name = fields.required("key").and_then(|node| sent_header(&node));
+        let node = fields.required("value");
+        let value = node.as_ref().and_then(|node| node.non_empty_text()).unwrap_or_default();
+        let control = |octet: u8| octet != b'\t' && octet.is_ascii_control();
+        if let Some(node) = node.filter(|_| value.bytes().any(control)) {
+            node.error("must not hold control characters");
+        }
+        Some((name?, value))
+    })?
+}

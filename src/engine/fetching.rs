@@ -1,0 +1,275 @@
+//! How the engine keeps keys: it carries events to the key stores and their wishes to the host, and
+//! says in metrics and log lines how they do.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::engine::Engine;
+use crate::engine::effect::{
+    Counter, Effect, FetchId, FetchRequest, Gauge, KeyEvent, LogLevel, Quantity,
+};
+use crate::jwks::Keys;
+use crate::jwks::answer::{Answer, Cause, FetchFailure};
+use crate::jwks::key_store::{Changed, KeyStore, NotShared, Seen, Step};
+use crate::policy::evaluate::Wanted;
+use crate::policy::{KeySource, ProviderIndex, RemoteKeys};
+use crate::time::UnixTime;
+
+/// How often the age of keys is shown.
+const SHOW_EVERY: Duration = Duration::from_secs(1);
+
+/// What the gauges show of a provider's keys.
+#[derive(Default)]
+pub(super) struct Shown {
+    at: UnixTime,
+    generation: u64,
+    skipped: BTreeMap<&'static str, u64>,
+}
+
+impl Engine {
+    /// An answer came, or none will.
+    pub fn handle_fetched(
+        &mut self,
+        id: FetchId,
+        answer: Result<&Answer, FetchFailure>,
+        now: UnixTime,
+    ) {
+        self.advance(now);
+        let Some(store) = self.keys.get_mut(id.provider).and_then(Keys::remote_mut) else {
+            return;
+        };
+        let failures = store.failures();
+        let answer = answer.and_then(|answer| answer.read(now));
+        let changed = store.answer(id.number, id.leg, answer, now);
+        match &changed {
+            Changed::Nothing | Changed::Outlook => {}
+            Changed::Failed(failure) => self.note_failure(id.provider, &failure.cause),
+            Changed::Renewed | Changed::Replaced => {
+                self.count(Counter::FetchSucceeded);
+                self.count(Counter::Of(id.provider, KeyEvent::Succeeded));
+                if changed == Changed::Replaced {
+                    self.count(Counter::Of(id.provider, KeyEvent::Changed));
+                }
+                if changed == Changed::Replaced || failures > 0 {
+                    self.log_keys(id.provider, failures);
+                }
+            }
+        }
+        self.after(id.provider, &changed);
+    }
+
+    /// What stands on a notice, and the state it was in.
+    pub fn handle_notice(
+        &mut self,
+        provider: ProviderIndex,
+        notice: Result<(Option<&[u8]>, Seen), NotShared>,
+        now: UnixTime,
+    ) {
+        self.advance(now);
+        let Some(store) = self.keys.get_mut(provider).and_then(Keys::remote_mut) else { return };
+        let changed = store.noticed(notice, now);
+        self.after(provider, &changed);
+    }
+
+    /// Whether a notice was written.
+    pub fn handle_posted(&mut self, provider: ProviderIndex, written: bool) {
+        let Some(store) = self.keys.get_mut(provider).and_then(Keys::remote_mut) else { return };
+        store.posted(written);
+        self.after(provider, &Changed::Nothing);
+    }
+
+    /// The key set that another worker fetched.
+    pub fn handle_taken(&mut self, provider: ProviderIndex, keys: Option<&[u8]>, now: UnixTime) {
+        self.advance(now);
+        let Some(store) = self.keys.get_mut(provider).and_then(Keys::remote_mut) else { return };
+        let changed = store.taken(keys, now);
+        if matches!(changed, Changed::Renewed | Changed::Replaced) {
+            self.count(Counter::Of(provider, KeyEvent::Taken));
+        }
+        self.after(provider, &changed);
+    }
+
+    /// Decides again about those who waited for this, and goes on.
+    fn after(&mut self, provider: ProviderIndex, changed: &Changed) {
+        if *changed != Changed::Nothing {
+            self.reconsider(|waiting| waiting.is_for(provider));
+            self.show_keys(provider);
+        }
+        self.drive();
+    }
+
+    /// Hands the host what the key stores want.
+    pub(super) fn drive(&mut self) {
+        for provider in 0..self.keys.len() {
+            while let Some(step) = self.next_step(provider) {
+                let Some(remote) = self.remote(provider) else { break };
+                let entry = |kind: &str| {
+                    format!("{}/{kind}", remote.shared_as.as_deref().unwrap_or_default())
+                };
+                let effect = match step {
+                    Step::Fetch(ask) => {
+                        let id = FetchId { provider, number: ask.number, leg: ask.leg };
+                        let for_kid = ask.for_kid;
+                        let request = FetchRequest::new(ask, remote);
+                        if for_kid {
+                            self.count(Counter::Of(provider, KeyEvent::LookedForKid));
+                        }
+                        Effect::Fetch { id, request }
+                    }
+                    Step::Look => Effect::Look { provider, entry: entry("notice") },
+                    Step::Post(notice, seen) => Effect::Post {
+                        provider,
+                        entry: entry("notice"),
+                        text: notice.encode(),
+                        seen,
+                    },
+                    Step::Publish(keys) => {
+                        Effect::Publish { entry: entry("keys"), text: keys.encode() }
+                    }
+                    Step::Take => Effect::Take { provider, entry: entry("keys") },
+                };
+                self.effects.push_back(effect);
+            }
+        }
+    }
+
+    fn next_step(&mut self, provider: ProviderIndex) -> Option<Step> {
+        self.keys.get_mut(provider)?.remote_mut()?.next_step(self.now)
+    }
+
+    fn remote(&self, provider: ProviderIndex) -> Option<&RemoteKeys> {
+        match &self.policy.as_ref()?.providers.get(provider)?.keys {
+            KeySource::Local(_) => None,
+            KeySource::Remote { remote, .. } => Some(remote),
+        }
+    }
+
+    pub(super) fn note_failure(&mut self, provider: ProviderIndex, cause: &Cause) {
+        self.count(Counter::FetchFailed);
+        self.count(Counter::Of(provider, KeyEvent::Failed));
+        self.count(Counter::Of(provider, KeyEvent::FailedFor(cause.code())));
+        let store = self.store(provider);
+        let failures = store.map_or(0, KeyStore::failures);
+        // One line when it begins and one each time the number doubles: an outage of a day is
+        // some fifteen lines.
+        if !failures.is_power_of_two() {
+            return;
+        }
+        let (level, rest) = match store.and_then(|store| store.age(self.now)) {
+            Some((_, left)) if !left.is_zero() => {
+                (LogLevel::Warn, format!("the keys held are used for {} s more", left.as_secs()))
+            }
+            Some(_) => (LogLevel::Error, "the keys held are too old to be used".to_owned()),
+            None if self.has_fallback(provider) => {
+                (LogLevel::Warn, "the keys of `local_jwks` are used".to_owned())
+            }
+            None => (LogLevel::Error, "there are no keys".to_owned()),
+        };
+        let name = self.provider_name(provider);
+        let line = format!(
+            "provider `{name}`: the key set could not be fetched ({failures} in a row): {cause}; \
+             {rest}"
+        );
+        self.log(level, line);
+    }
+
+    fn has_fallback(&self, provider: ProviderIndex) -> bool {
+        matches!(self.keys.get(provider), Some(Keys::Remote { fallback: Some(_), .. }))
+    }
+
+    fn log_keys(&mut self, provider: ProviderIndex, failures: u32) {
+        let Some(set) = self.store(provider).and_then(KeyStore::held) else { return };
+        let name = self.provider_name(provider);
+        let after = match failures {
+            0 => String::new(),
+            failures => format!(", after {failures} failures"),
+        };
+        let first = format!("provider `{name}`: {} keys{after}", set.len());
+        let mut lines = vec![(LogLevel::Info, first)];
+        for skipped in set.skipped() {
+            let (index, reason) = (skipped.index, skipped.reason);
+            let line = format!("provider `{name}`: keys[{index}] is not used: {reason}");
+            lines.push((LogLevel::Warn, line));
+        }
+        for (level, line) in lines {
+            self.log(level, line);
+        }
+    }
+
+    /// Sets the gauges that change with time.
+    pub(super) fn show(&mut self) {
+        for provider in 0..self.keys.len() {
+            let shown = self.shown.get(provider).map(|shown| shown.at);
+            // Also after the clock was set back.
+            if shown.is_some_and(|at| self.now >= at.after(SHOW_EVERY) || self.now < at) {
+                self.show_keys(provider);
+            }
+        }
+    }
+
+    /// When gauges are to be set again.
+    pub(super) fn next_show(&self) -> Option<UnixTime> {
+        let held = self
+            .keys
+            .iter()
+            .zip(&self.shown)
+            .filter(|(keys, _)| keys.remote().is_some_and(|store| store.held().is_some()));
+        held.map(|(_, shown)| shown.at.after(SHOW_EVERY)).min()
+    }
+
+    fn show_keys(&mut self, provider: ProviderIndex) {
+        let now = self.now;
+        let store = self.keys.get(provider).and_then(Keys::remote);
+        let Some((store, shown)) = store.zip(self.shown.get_mut(provider)) else { return };
+        let Some(((age, _), set)) = store.age(now).zip(store.held()) else { return };
+        shown.at = now;
+        let mut quantities = vec![(Quantity::Age, age.as_secs())];
+        if shown.generation != store.generation() {
+            shown.generation = store.generation();
+            quantities.push((Quantity::Generation, shown.generation));
+            quantities.push((Quantity::Keys, u64::try_from(set.len()).unwrap_or(u64::MAX)));
+            // Reasons that are no longer true are shown as zero.
+            shown.skipped.values_mut().for_each(|count| *count = 0);
+            for skipped in set.skipped() {
+                let count = shown.skipped.entry(skipped.reason.code()).or_default();
+                *count = count.saturating_add(1);
+            }
+            let skipped = shown.skipped.iter();
+            quantities.extend(skipped.map(|(reason, count)| (Quantity::Skipped(reason), *count)));
+        }
+        for (quantity, value) in quantities {
+            self.effects.push_back(Effect::Measure(Gauge { provider, quantity }, value));
+        }
+    }
+
+    pub(super) fn count_waiting(&mut self, wanted: &[Wanted]) {
+        self.vary_waiting(wanted, 1);
+        for wanted in wanted {
+            self.count(Counter::Of(wanted.provider, KeyEvent::Waited));
+        }
+    }
+
+    pub(super) fn vary_waiting(&mut self, wanted: &[Wanted], by: i64) {
+        for wanted in wanted {
+            let gauge = Gauge { provider: wanted.provider, quantity: Quantity::Waiting };
+            self.effects.push_back(Effect::Vary(gauge, by));
+        }
+    }
+
+    pub(super) fn metric_name(&self, provider: Option<ProviderIndex>, name: &str) -> String {
+        let own = self.policy.as_ref().map_or("", |policy| &policy.stat_prefix);
+        match provider {
+            None => format!("jwt_gate.{own}{name}"),
+            Some(provider) => {
+                // A dot would end the provider's part of the name.
+                let plain = |letter: char| letter.is_ascii_alphanumeric() || letter == '-';
+                let provider: String = self
+                    .provider_name(provider)
+                    .chars()
+                    .map(|letter| if plain(letter) { letter } else { '_' })
+                    .collect();
+                format!("jwt_gate.{own}provider.{provider}.{name}")
+            }
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! A key set that is held: its keys, its text, and its times.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::jwks::board::{Found, SharedKeys};
+use crate::jwks::key_set::{KeySet, KeySetError};
+use crate::jwks::schedule::{FetchSettings, variety};
+use crate::time::UnixTime;
+
+/// A set, and what is known of it.
+pub(super) struct Held {
+    pub(super) set: Rc<KeySet>,
+    /// What it was read from: for comparison, and to go on with after "not modified".
+    pub(super) text: String,
+    pub(super) etag: Option<String>,
+    pub(super) found: Option<Found>,
+    /// The fetch that brought it.
+    pub(super) number: u64,
+    /// Changes with the text.
+    pub(super) generation: u64,
+    pub(super) began: UnixTime,
+    pub(super) fetched: UnixTime,
+    pub(super) max_age: Option<Duration>,
+    /// When to fetch it again.
+    pub(super) refresh: UnixTime,
+}
+
+impl Held {
+    /// Reads `keys`, unless they are those of `before`.
+    pub(super) fn new(
+        keys: SharedKeys,
+        before: Option<&Self>,
+        settings: &FetchSettings,
+        now: UnixTime,
+    ) -> Result<Self, KeySetError> {
+        let SharedKeys { number, began, fetched, max_age, etag, found, text, .. } = keys;
+        let (set, generation) = match before {
+            Some(before) if before.text == text => (Rc::clone(&before.set), before.generation),
+            // Others may have written any number: here it must change with the text.
+            _ => {
+                let least = before.map_or(1, |before| before.generation.saturating_add(1));
+                let set = KeySet::parse(text.as_bytes(), settings.strength)?;
+                (Rc::new(set), keys.generation.max(least))
+            }
+        };
+        let fresh_for = settings.fresh_for(max_age);
+        let refresh = fetched.after(settings.refresh_after(fresh_for, variety(now, number)));
+        Ok(Self { set, text, etag, found, number, generation, began, fetched, max_age, refresh })
+    }
+
+    /// Moves all times back, after the clock did.
+    pub(super) fn shift_back(&mut self, span: Duration) {
+        for time in [&mut self.began, &mut self.fetched, &mut self.refresh] {
+            *time = time.before(span);
+        }
+    }
+}
