@@ -127,6 +127,8 @@ fn all_mistakes_appear_at_once_each_with_its_path() {
             "providers.p.remote_jwks.http_uri.timeout: expected a duration in seconds as a string, such as \"5s\" or \"0.5s\", found a number",
             "providers.p.remote_jwks.http_uri.uri: expected an address such as https://issuer.example/jwks.json",
             "providers.q: only one of `remote_jwks`, `local_jwks` may be set, unless `local_jwks_is_fallback` is true: then the local keys serve until the first fetch",
+            "providers.q.local_jwks: `inline_string` or `inline_bytes` is required",
+            "providers.q.local_jwks.filename: a plugin cannot read it; put the keys into `inline_string`",
             "providers.q.remote_jwks: `http_uri` or `discovery` is required",
             "providers[\"a b\"]: `remote_jwks` or `local_jwks` is required",
             "providers[\"a b\"].isuer: unknown field; expected one of: allow_weak_keys, audiences, claim_to_headers, clear_route_cache, clock_skew, clock_skew_seconds, failed_status_in_metadata, forward, forward_payload_header, from_cookies, from_headers, from_params, header_in_metadata, issuer, jwt_cache_config, local_jwks, local_jwks_is_fallback, max_lifetime, normalize_payload_in_metadata, pad_forward_payload_header, payload_in_metadata, remote_jwks, require_expiration, subjects",

@@ -99,6 +99,7 @@ struct Shared {
     fault: Mutex<Fault>,
     jwks_fetches: AtomicU64,
     not_modified: AtomicU64,
+    jwks_uri: Mutex<Option<String>>,
     last_fetch: Mutex<HeaderMap>,
     logins: Semaphore,
 }
@@ -140,6 +141,7 @@ impl Issuer {
             fault: Mutex::default(),
             jwks_fetches: AtomicU64::new(0),
             not_modified: AtomicU64::new(0),
+            jwks_uri: Mutex::default(),
             last_fetch: Mutex::default(),
             logins: Semaphore::new(CONCURRENT_LOGINS),
         }))
@@ -150,6 +152,7 @@ impl Issuer {
         let mut router = Router::new()
             .route("/login", post(login))
             .route("/.well-known/openid-configuration", get(discovery))
+            .route("/.well-known/oauth-authorization-server", get(discovery))
             .route("/jwks.json", get(key_set))
             .route("/healthz", get(async || "ok"));
         if self.0.options.admin {
@@ -232,6 +235,11 @@ impl Issuer {
     pub fn last_fetch_header(&self, name: &str) -> Option<String> {
         let headers = lock(&self.0.last_fetch);
         headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+    }
+
+    /// Has the metadata name another place for the keys.
+    pub fn set_jwks_uri(&self, uri: &str) {
+        *lock(&self.0.jwks_uri) = Some(uri.to_owned());
     }
 
     /// Makes `/jwks.json` misbehave from now on, or with [`Fault::None`] behave again.
@@ -403,7 +411,7 @@ async fn discovery(State(issuer): State<Issuer>) -> Json<Value> {
     let url = options.issuer.trim_end_matches('/');
     Json(json!({
         "issuer": options.issuer,
-        "jwks_uri": format!("{url}/jwks.json"),
+        "jwks_uri": lock(&issuer.0.jwks_uri).clone().unwrap_or(format!("{url}/jwks.json")),
         "token_endpoint": format!("{url}/login"),
         "id_token_signing_alg_values_supported": [options.algorithm.as_str()],
         "response_types_supported": ["token"],

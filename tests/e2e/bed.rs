@@ -84,6 +84,8 @@ pub struct Plan {
     pub option: Option<(&'static str, Value)>,
     /// What else is to be different about the listener.
     pub change: fn(&mut Value),
+    /// What else is to be different about the bootstrap.
+    pub change_bootstrap: fn(&mut Value),
 }
 
 impl Plan {
@@ -96,6 +98,7 @@ impl Plan {
             issuer_ca: None,
             option: None,
             change: |_| (),
+            change_bootstrap: |_| (),
         }
     }
 
@@ -107,7 +110,7 @@ impl Plan {
         }
         let mut listener = listener("http", &[filter]);
         (self.change)(&mut listener["filter_chains"][0]["filters"][0]["typed_config"]);
-        let bootstrap = json!({ "static_resources": {
+        let mut bootstrap = json!({ "static_resources": {
             "listeners": [listener],
             "clusters": [
                 // A name, so that the cluster has to be resolved while the module starts.
@@ -115,6 +118,7 @@ impl Plan {
                 cluster("backend", "127.0.0.1", backend.addr().port(), None),
             ],
         } });
+        (self.change_bootstrap)(&mut bootstrap);
         let options = EnvoyOptions { concurrency: self.concurrency, ..EnvoyOptions::default() };
         let binary = envoy::find(self.version).unwrap();
         let envoy = Envoy::start(&binary, &bootstrap, options).unwrap();
@@ -148,7 +152,7 @@ impl Bed {
         since.to_owned()
     }
 
-    /// A counter of the filter.
+    /// A counter or gauge of the filter.
     pub fn counter(&self, name: &str) -> u64 {
         let stats = self.envoy.stats().unwrap();
         stats.get(&format!("wasmcustom.jwt_gate.{name}")).copied().unwrap_or_default()

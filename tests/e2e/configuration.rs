@@ -94,19 +94,19 @@ fn a_struct_is_as_good_as_a_text() {
 }
 
 /// Listeners from a file, as a control plane would deliver them.
-struct Delivered {
-    file: PathBuf,
+pub struct Delivered {
+    pub file: PathBuf,
     version: u32,
 }
 
 impl Delivered {
-    fn new(folder: &Path) -> Self {
+    pub fn new(folder: &Path) -> Self {
         fs::create_dir_all(folder).unwrap();
         Self { file: folder.join("listeners.json"), version: 0 }
     }
 
     /// Replaces the file in one step, which is what Envoy watches for.
-    fn deliver(&mut self, listener: &Value) {
+    pub fn deliver(&mut self, listener: &Value) {
         self.version += 1;
         let mut resource = listener.clone();
         resource["@type"] = json!("type.googleapis.com/envoy.config.listener.v3.Listener");

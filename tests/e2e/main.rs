@@ -15,7 +15,9 @@
 
 mod bed;
 mod configuration;
+mod faults;
 mod hostile;
 mod keys;
 mod outputs;
+mod sharing;
 mod tokens;
