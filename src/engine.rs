@@ -121,11 +121,6 @@ impl Engine {
         self.effects.pop_front()
     }
 
-    /// Whether there is something to do.
-    pub fn has_effects(&self) -> bool {
-        !self.effects.is_empty()
-    }
-
     /// How long until the engine wants [`Engine::handle_tick`]; none when never.
     pub fn next_wake_up(&self) -> Option<Duration> {
         let stores = self.keys.iter().filter_map(Keys::remote).map(KeyStore::next_wake_up);

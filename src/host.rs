@@ -5,6 +5,8 @@
 //! - the engine is never borrowed while the host is called, since callbacks can nest;
 //! - fetches are dispatched and shared data is read from the root context only, since an answer goes
 //!   to the context that asked, and new keys may resume the very stream whose callback this is;
+//! - other requests are answered in the root context's turn only: to Envoy, an answer that is sent
+//!   from the callback of one request stops that request, whoever's it is;
 //! - the engine belongs to its root context, never to a static: a VM can hold several roots.
 
 mod abi;
@@ -62,13 +64,13 @@ struct Gate {
     engine: RefCell<Engine>,
     /// What waits for the root context's next turn.
     for_root: RefCell<VecDeque<Effect>>,
+    /// Answers to requests that waited: for the root context's turn, too.
+    answers: RefCell<VecDeque<Effect>>,
     /// Fetches under way, by the host's token.
     dispatched: RefCell<BTreeMap<u32, FetchId>>,
     /// Requests that waited, and may not go on: they wait still, or were refused.
     held: RefCell<BTreeSet<u32>>,
     metrics: RefCell<BTreeMap<Metric, u32>>,
-    /// How many waiting requests were answered in this turn.
-    answers: Cell<usize>,
     tick: Cell<Duration>,
 }
 
@@ -80,7 +82,7 @@ impl Gate {
             dispatched: RefCell::default(),
             held: RefCell::default(),
             metrics: RefCell::default(),
-            answers: Cell::default(),
+            answers: RefCell::default(),
             tick: Cell::default(),
         }
     }
@@ -89,11 +91,10 @@ impl Gate {
         Self::new(Engine::closed())
     }
 
-    /// Carries out what the engine wants, on behalf of context `own`; what is too much for one turn
-    /// is left for the next tick.
-    fn carry_out(&self, own: u32) {
-        let mut strayed = false;
-        while self.answers.get() < MAX_ANSWERS_PER_TURN {
+    /// Carries out what the engine wants, as far as any context may; the rest waits for the root's
+    /// turn.
+    fn carry_out(&self) {
+        loop {
             let effect = self.engine.borrow_mut().next_effect();
             let Some(effect) = effect else { break };
             match effect {
@@ -104,35 +105,48 @@ impl Gate {
                         abi::record(id, value);
                     }
                 }
-                effect @ (Effect::Fetch { .. }
+                Effect::Log(level, line) => log(level, &line),
+                Effect::Reject(..) | Effect::Resume(..) => {
+                    self.answers.borrow_mut().push_back(effect);
+                }
+                Effect::Fetch { .. }
                 | Effect::Look { .. }
                 | Effect::Post { .. }
                 | Effect::Publish { .. }
-                | Effect::Take { .. }) => self.for_root.borrow_mut().push_back(effect),
-                Effect::Log(level, line) => log(level, &line),
-                // A stream that cannot be made effective is gone, and needs no answer.
-                Effect::Reject(StreamId(stream), rejection) => {
-                    strayed = true;
-                    self.answers.set(self.answers.get().saturating_add(1));
-                    if abi::set_effective_context(stream).is_ok() {
-                        reject(&rejection);
-                    }
-                }
-                Effect::Resume(StreamId(stream), edits) => {
-                    strayed = true;
-                    self.answers.set(self.answers.get().saturating_add(1));
-                    if abi::set_effective_context(stream).is_ok()
-                        && let Err(error) = self.resume(stream, &edits)
-                    {
+                | Effect::Take { .. } => self.for_root.borrow_mut().push_back(effect),
+            }
+        }
+        self.set_tick();
+    }
+
+    /// Answers requests that waited.
+    fn answer(&self, root: u32) {
+        for _ in 0..MAX_ANSWERS_PER_TURN {
+            let next = self.answers.borrow_mut().pop_front();
+            let Some(answer) = next else { break };
+            let (Effect::Reject(StreamId(stream), _) | Effect::Resume(StreamId(stream), _)) =
+                answer
+            else {
+                // Nothing else is an answer.
+                continue;
+            };
+            if abi::set_effective_context(stream).is_err() {
+                // The stream is gone, and needs no answer.
+                continue;
+            }
+            match answer {
+                Effect::Reject(_, rejection) => reject(&rejection),
+                Effect::Resume(_, edits) => {
+                    if let Err(error) = self.resume(stream, &edits) {
                         reject(&host_failed(error));
                     }
                 }
+                _ => {}
             }
         }
-        if strayed && abi::set_effective_context(own).is_err() {
+        if abi::set_effective_context(root).is_err() {
             abi::log(LogLevel::Error, "jwt-gate: the host lost its own context");
         }
-        self.set_tick();
     }
 
     fn resume(&self, stream: u32, edits: &[RequestEdit]) -> Result<(), HostError> {
@@ -170,8 +184,9 @@ impl Gate {
                 // Carried out at once, and never put aside.
                 _ => {}
             }
-            self.carry_out(root);
+            self.carry_out();
         }
+        self.answer(root);
         self.set_tick();
     }
 
@@ -215,11 +230,15 @@ impl Gate {
         })
     }
 
+    fn is_busy(&self) -> bool {
+        !self.for_root.borrow().is_empty() || !self.answers.borrow().is_empty()
+    }
+
     /// Asks for the next tick when the engine wants it, at once if something is left to do.
     fn set_tick(&self) {
         let engine = self.engine.borrow();
         let wanted = match engine.next_wake_up() {
-            _ if engine.has_effects() || !self.for_root.borrow().is_empty() => MIN_TICK,
+            _ if self.is_busy() => MIN_TICK,
             Some(wait) => wait.clamp(MIN_TICK, MAX_TICK),
             None => Duration::ZERO,
         };
@@ -238,13 +257,12 @@ struct Root {
 
 impl Context for Root {
     fn on_http_call_response(&mut self, token: u32, headers: usize, _body: usize, _: usize) {
-        self.gate.answers.set(0);
         let id = self.gate.dispatched.borrow_mut().remove(&token);
         let (Some(id), Ok(now)) = (id, abi::now()) else { return };
         let answer = read_answer(headers);
         let answer = answer.as_ref().map_err(Clone::clone);
         self.gate.engine.borrow_mut().handle_fetched(id, answer, now);
-        self.gate.carry_out(self.id);
+        self.gate.carry_out();
         self.gate.serve_root(self.id);
     }
 }
@@ -276,10 +294,9 @@ impl RootContext for Root {
     }
 
     fn on_tick(&mut self) {
-        self.gate.answers.set(0);
         let Ok(now) = abi::now() else { return };
         self.gate.engine.borrow_mut().handle_tick(now);
-        self.gate.carry_out(self.id);
+        self.gate.carry_out();
         self.gate.serve_root(self.id);
     }
 

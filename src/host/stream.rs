@@ -71,7 +71,6 @@ impl Context for Stream {
 
 impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _headers: usize, _end_of_stream: bool) -> Action {
-        self.gate.answers.set(0);
         let facts = abi::headers(MapType::HttpRequestHeaders)
             .and_then(|headers| Ok((self.complete(RequestHead::new(headers)), abi::now()?)));
         let decision = match facts {
@@ -80,7 +79,7 @@ impl HttpContext for Stream {
             }
             Err(error) => Decision::Reject(host_failed(error)),
         };
-        self.gate.carry_out(self.id);
+        self.gate.carry_out();
         self.passage = match decision {
             Decision::Forward(edits) => match apply(&edits) {
                 Ok(()) => Passage::Free,
