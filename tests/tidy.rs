@@ -136,7 +136,9 @@ fn paths_in(text: &str) -> BTreeSet<&str> {
 
 #[test]
 fn documents_name_only_what_exists() {
-    for document in ["ARCHITECTURE.md", "README.md", "SECURITY.md", "CONTRIBUTING.md"] {
+    for document in
+        ["ARCHITECTURE.md", "README.md", "SECURITY.md", "CONTRIBUTING.md", "docs/keys.md"]
+    {
         let text = read(document);
         for path in paths_in(&text) {
             let first = path.split('/').next().unwrap_or_default();
@@ -177,11 +179,29 @@ fn every_threat_names_a_test_that_exists() {
     }
 }
 
+/// The table of faults names tests that exist.
+#[test]
+fn every_fault_names_a_test_that_exists() {
+    let tests: String =
+        ["src", "tests"].into_iter().flat_map(|folder| rust_files(folder).into_values()).collect();
+    let keys = read("docs/keys.md");
+    let (_, rest) = keys.split_once("## What clients see").unwrap();
+    let rows: Vec<_> = rest.lines().skip(4).take_while(|line| line.starts_with('|')).collect();
+    assert!(rows.len() > 10, "{rows:?}");
+    for row in rows {
+        let names: Vec<_> = row.split('|').nth(4).unwrap().split('`').skip(1).step_by(2).collect();
+        assert!(!names.is_empty(), "no test: {row}");
+        for name in names {
+            assert!(tests.contains(&format!("fn {name}(")), "no test is called `{name}`");
+        }
+    }
+}
+
 /// The configuration reference has every field that the reader knows.
 #[test]
 fn every_field_is_in_the_reference() {
     let reference = read("docs/configuration.md");
-    let readers = ["read", "requirement", "matching", "path"];
+    let readers = ["read", "remote", "requirement", "matching", "path"];
     let readers = readers.map(|name| code(&read(&format!("src/config/{name}.rs")))).concat();
     let mut fields = BTreeSet::new();
     for marker in ["get(\"", "required(\"", "text(\"", "texts(\"", "list(\"", "flag(\"", "null(\""]

@@ -121,7 +121,7 @@ impl Provider {
         let key_wait = match &keys {
             KeySource::Local(_) => Duration::ZERO,
             KeySource::Remote { remote, .. } => {
-                let look_up = remote.settings.cooldown.saturating_add(remote.settings.timeout);
+                let look_up = remote.settings.cooldown.saturating_add(remote.longest_fetch());
                 look_up.clamp(MIN_KEY_WAIT, MAX_KEY_WAIT)
             }
         };
@@ -241,6 +241,16 @@ impl KeySource {
 }
 
 impl RemoteKeys {
+    /// How long a fetch may take that asks all its questions.
+    fn longest_fetch(&self) -> Duration {
+        let documents = match &self.source {
+            Source::At(_) => 0,
+            Source::Discovered(discovery) => discovery.documents.len(),
+        };
+        let questions = u32::try_from(documents).unwrap_or(u32::MAX).saturating_add(1);
+        self.settings.timeout.saturating_mul(questions)
+    }
+
     fn compile(
         remote: config::RemoteJwks,
         context: KeyContext<'_>,
