@@ -51,6 +51,53 @@ fn the_first_request_waits_for_the_keys_and_passes() {
     assert_eq!((bed.counter("waited"), issuer.jwks_fetches()), (waited, fetches));
 }
 
+/// Many streams of one connection wait at once; some are reset meanwhile, and some have bodies.
+#[test]
+fn streams_of_one_http2_connection_wait_and_pass() {
+    let issuer = issuer(Alg::ES256);
+    issuer.set_fault(Fault::Hang(Duration::from_millis(800)));
+    let server = serve(&issuer, None);
+    let bed = Plan::new(config("http"), server.addr().port()).start();
+    let token = issuer.mint(json!({"sub": "h2"}));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let statuses = runtime.block_on(async {
+        let stream = tokio::net::TcpStream::connect(bed.address).await.unwrap();
+        let (sender, connection) = hyper::client::conn::http2::handshake(
+            hyper_util::rt::TokioExecutor::new(),
+            hyper_util::rt::TokioIo::new(stream),
+        )
+        .await
+        .unwrap();
+        tokio::spawn(connection);
+        let sent: Vec<_> = (0..90)
+            .map(|index| {
+                let body = if index % 3 == 0 { vec![b'x'; 50_000] } else { Vec::new() };
+                let request = http::Request::builder()
+                    .method(if index % 3 == 0 { "POST" } else { "GET" })
+                    .uri("http://gate.test/")
+                    .header("authorization", format!("Bearer {token}"))
+                    .body(http_body_util::Full::new(hyper::body::Bytes::from(body)))
+                    .unwrap();
+                let answer = sender.clone().send_request(request);
+                tokio::spawn(async move { answer.await.map(|answer| answer.status().as_u16()) })
+            })
+            .collect();
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let mut statuses = Vec::new();
+        for (index, answer) in sent.into_iter().enumerate() {
+            if index % 5 == 4 {
+                answer.abort();
+            } else {
+                statuses.push(answer.await.unwrap().unwrap());
+            }
+        }
+        statuses
+    });
+    assert_eq!(statuses, vec![200; 72]);
+    assert_eq!(issuer.jwks_fetches(), 1);
+    eventually("nobody waits", || bed.counter("provider.p.waiting") == 0);
+}
+
 #[test]
 fn an_issuer_that_is_down_at_start_is_found_when_it_comes_up() {
     let issuer = issuer(Alg::ES256);
