@@ -15,6 +15,7 @@
 //! | [`denial`] | refusals, and what clients are told |
 //! | [`config`] | the configuration as written |
 //! | [`json`], [`time`], [`expression`] | strict JSON; the time; regular expressions |
+//! | `sorted` | sorted maps |
 //!
 //! `ARCHITECTURE.md` says what each of them must not know.
 
@@ -33,4 +34,5 @@ pub mod json;
 pub mod jwks;
 pub mod policy;
 pub mod request;
+mod sorted;
 pub mod time;

@@ -21,6 +21,7 @@ pub use crate::policy::provider::{KeySource, Provider, RemoteKeys};
 use crate::policy::requirement::{Names, Requirement};
 use crate::policy::route::RouteMatcher;
 use crate::request::{PropertyPath, RequestHead};
+use crate::sorted;
 
 /// The place of a provider in [`Policy::providers`].
 pub type ProviderIndex = usize;
@@ -62,7 +63,7 @@ impl StateRules {
             (value.clone().into_bytes(), Requirement::compile(requirement, names, errors))
         });
         Self {
-            requirements: requirements.collect(),
+            requirements: sorted::map(requirements),
             path: vec!["filter_state".to_owned(), wire.name],
         }
     }
@@ -78,7 +79,7 @@ impl Policy {
         let (config, mut errors) = Config::parse(text);
         let (policy, more) = Self::compile(config);
         errors.extend(more);
-        errors.sort();
+        errors.sort_unstable();
         errors.dedup();
         if errors.is_empty() { Ok(policy) } else { Err(errors) }
     }
@@ -86,7 +87,7 @@ impl Policy {
     fn compile(config: Config) -> (Self, Vec<ConfigError>) {
         let errors = Errors::default();
         let providers: BTreeMap<String, ProviderIndex> =
-            config.providers.keys().cloned().zip(0..).collect();
+            sorted::map(config.providers.keys().cloned().zip(0..));
         let count = providers.len();
         let names = Names { providers, requirements: config.requirement_map };
         for requirement in names.requirements.values() {
@@ -122,7 +123,7 @@ impl Policy {
         let properties = rules.iter().flat_map(|rule| rule.matcher.properties());
         let mut properties: Vec<_> =
             properties.chain(state_rules.iter().map(|rules| &rules.path)).cloned().collect();
-        properties.sort();
+        properties.sort_unstable();
         properties.dedup();
         let requirements = rules.iter().map(|rule| &rule.requirement).chain([&fallback]);
         let requirements =

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 /// Which modules each module may use. `jose` and `claims` knowing nothing of HTTP, the key store
 /// nothing of the host, and nobody of `host` and `engine` above them, is what makes the core
 /// testable without a proxy.
-const MAY_USE: [(&str, &[&str]); 15] = [
+const MAY_USE: [(&str, &[&str]); 16] = [
     ("claims", &["time"]),
-    ("config", &["expression", "json"]),
+    ("config", &["expression", "json", "sorted"]),
     ("denial", &["claims", "jose", "request"]),
     ("engine", &["denial", "jwks", "policy", "request", "time"]),
     ("expression", &[]),
@@ -23,9 +23,21 @@ const MAY_USE: [(&str, &[&str]); 15] = [
     ("jwks", &["jose", "json", "time"]),
     (
         "policy",
-        &["claims", "config", "denial", "expression", "extract", "jose", "jwks", "request", "time"],
+        &[
+            "claims",
+            "config",
+            "denial",
+            "expression",
+            "extract",
+            "jose",
+            "jwks",
+            "request",
+            "sorted",
+            "time",
+        ],
     ),
     ("request", &[]),
+    ("sorted", &[]),
     ("time", &[]),
     ("lib", &[]),
 ];

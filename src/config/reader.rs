@@ -16,6 +16,7 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde_json::Value;
 
 use crate::config::fields::Fields;
+use crate::sorted;
 
 /// One mistake in the configuration.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -48,7 +49,7 @@ impl Errors {
     /// All mistakes, in the order of their paths.
     pub fn into_sorted(self) -> Vec<ConfigError> {
         let mut errors = self.0.into_inner();
-        errors.sort();
+        errors.sort_unstable();
         errors.dedup();
         errors
     }
@@ -95,12 +96,9 @@ impl<'a> Node<'a> {
         let Value::Object(members) = self.value else {
             return self.expected("an object").unwrap_or_default();
         };
-        members
-            .iter()
-            .map(|(name, value)| {
-                (name.clone(), read(self.child(value, &member_path(&self.path, name))))
-            })
-            .collect()
+        sorted::map(members.iter().map(|(name, value)| {
+            (name.clone(), read(self.child(value, &member_path(&self.path, name))))
+        }))
     }
 
     /// Expects a list; one value stands for a list of one.

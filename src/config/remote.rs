@@ -1,11 +1,13 @@
 //! Where keys come from: from JSON to the wire structs.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::config::fields::Fields;
 use crate::config::headers::sent_header;
 use crate::config::reader::Node;
 use crate::config::{Document, Jwks, RemoteJwks, RemoteSource};
+use crate::sorted;
 
 /// The shortest `timeout`: the host counts in milliseconds, and takes zero for no time-out.
 const MIN_TIMEOUT: Duration = Duration::from_millis(1);
@@ -184,7 +186,7 @@ fn document(node: &Node<'_>) -> Option<Document> {
 }
 
 /// Clusters by host, and port where the address has one.
-fn clusters(node: Option<Node<'_>>) -> std::collections::BTreeMap<String, String> {
+fn clusters(node: Option<Node<'_>>) -> BTreeMap<String, String> {
     let read = node.map(|node| {
         let clusters = node.map(|node| node.non_empty_text());
         if clusters.keys().any(|host| host.contains(['/', '@'])) {
@@ -193,7 +195,7 @@ fn clusters(node: Option<Node<'_>>) -> std::collections::BTreeMap<String, String
         clusters
     });
     let read = read.unwrap_or_default().into_iter();
-    read.filter_map(|(host, cluster)| Some((host.to_ascii_lowercase(), cluster?))).collect()
+    sorted::map(read.filter_map(|(host, cluster)| Some((host.to_ascii_lowercase(), cluster?))))
 }
 
 /// `core.v3.HeaderValue`.

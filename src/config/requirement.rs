@@ -8,6 +8,7 @@ use crate::config::matching::RouteMatch;
 
 use crate::config::reader::Node;
 use crate::config::{FilterStateRules, Requirement, RequirementKind, Rule};
+use crate::sorted;
 
 impl Rule {
     pub(super) fn read(fields: &mut Fields<'_>) -> Self {
@@ -50,7 +51,7 @@ impl Requirement {
     /// Requirements by a name.
     pub(super) fn read_map(node: Option<Node<'_>>) -> BTreeMap<String, Self> {
         let read = node.map(|node| node.map(Self::read)).unwrap_or_default();
-        read.into_iter().filter_map(|(name, requirement)| Some((name, requirement?))).collect()
+        sorted::map(read.into_iter().filter_map(|(name, requirement)| Some((name, requirement?))))
     }
 
     pub(super) fn read(node: Node<'_>) -> Option<Self> {

@@ -57,10 +57,12 @@ impl WaitingRoom {
         let few_kids = |wanted: &Wanted| {
             let Some(kid) = &wanted.kid else { return true };
             let others = self.0.values().flat_map(|waiting| &waiting.wanted);
-            let kids: BTreeSet<_> = others
-                .filter(|other| other.provider == wanted.provider)
-                .filter_map(|other| other.kid.as_ref())
-                .collect();
+            let mut kids = BTreeSet::new();
+            kids.extend(
+                others
+                    .filter(|other| other.provider == wanted.provider)
+                    .filter_map(|other| other.kid.as_ref()),
+            );
             kids.len() < MAX_KIDS_WAITED_FOR || kids.contains(kid)
         };
         let few_requests = |wanted: &Wanted| {

@@ -135,7 +135,7 @@ impl<'a> Evaluation<'a> {
             Outcome::Failed(denial) => Verdict::Deny(denial),
             Outcome::Met(grant) => Verdict::Allow(self.permit(grant)),
             Outcome::Waiting(mut wanted) => {
-                wanted.sort();
+                wanted.sort_unstable();
                 wanted.dedup();
                 Verdict::Wait(wanted)
             }
@@ -281,7 +281,7 @@ impl<'a> Evaluation<'a> {
             .iter()
             .flat_map(|provider| provider.locations.iter().cloned())
             .collect();
-        locations.sort();
+        locations.sort_unstable();
         locations.dedup();
         locations
     }

@@ -140,7 +140,7 @@ impl IdentityHeaders {
         let names = providers.iter().flat_map(|provider| provider.outputs.header_names());
         let names = names.chain(others);
         let mut names: Vec<_> = names.map(|name| canonical(name.as_bytes())).collect();
-        names.sort();
+        names.sort_unstable();
         names.dedup();
         Self(names)
     }
@@ -156,7 +156,7 @@ impl IdentityHeaders {
             .filter(|(name, _)| self.0.contains(&canonical(name)))
             .map(|(name, _)| name.to_vec())
             .collect();
-        struck.sort();
+        struck.sort_unstable();
         struck.dedup();
         struck.into_iter().map(RequestEdit::Remove).collect()
     }

@@ -187,7 +187,7 @@ fn locations(
     if locations.is_empty() {
         locations = TokenLocation::defaults();
     }
-    locations.sort();
+    locations.sort_unstable();
     locations.dedup();
     locations
 }
