@@ -1,6 +1,7 @@
 //! The commands of jwt-gate's developers. They need Rust, a C linker and Python 3;
 //! the wasm target and Envoy are installed when missing.
 
+mod bench;
 mod demo;
 mod test;
 mod tools;
@@ -14,6 +15,8 @@ cargo xtask demo          build everything, play the story, stay up until Ctrl-C
 cargo xtask demo --once   the same, but end after the story; the exit code tells how it went
 cargo xtask test          all checks and tests, as the CI runs them
 cargo xtask test --quick  the same without Envoy
+cargo xtask bench         measure beside the native filter (a quarter of an hour)
+cargo xtask bench --quick the same in a minute or two, roughly; a further word: scenes with it only
 cargo xtask build         build the filter and print where it is
 
 ENVOY and ENVOY_OLDEST may name Envoy binaries to use instead of downloaded ones.
@@ -27,6 +30,10 @@ fn main() -> ExitCode {
         ["demo", "--once"] => demo::run(demo::Then::End),
         ["test"] => test::run(test::Extent::All),
         ["test", "--quick"] => test::run(test::Extent::WithoutEnvoy),
+        ["bench"] => bench::run(bench::Extent::Full, None),
+        ["bench", "--quick"] => bench::run(bench::Extent::Quick, None),
+        ["bench", "--quick", scene] => bench::run(bench::Extent::Quick, Some(scene)),
+        ["bench", scene] => bench::run(bench::Extent::Full, Some(scene)),
         ["build"] => tools::check(&[tools::LINKER]).and_then(|()| {
             let module = wasm::build_filter(&wasm::workspace())?;
             println!("{}", module.display());
