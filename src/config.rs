@@ -89,6 +89,8 @@ pub struct Provider {
     pub clear_route_cache: bool,
     /// Headers that receive claims. Clients' copies are struck.
     pub claim_to_headers: Vec<ClaimToHeader>,
+    /// `jwt_cache_config`: how many verified tokens are kept. Not set: 1000 in each worker.
+    pub jwt_cache: Option<JwtCacheConfig>,
     /// Tolerance for `exp` and `nbf`, in seconds. 0 or not set: 60, as natively.
     pub clock_skew_seconds: u32,
     /// Ours: the same as a duration, where `"0s"` means none.
@@ -172,6 +174,17 @@ pub struct KeySharing {
     pub disabled: bool,
     /// Who does not know it can neither read nor write what is shared.
     pub secret: String,
+}
+
+/// `JwtCacheConfig`.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct JwtCacheConfig {
+    /// Ours: keep none.
+    pub disabled: bool,
+    /// `jwt_cache_size`. 0 or not set: 100, as natively.
+    pub tokens: Option<u32>,
+    /// `jwt_max_token_size`: the longest token that is kept, in octets. 0 or not set: 4096.
+    pub token_octets: Option<u32>,
 }
 
 /// `JwtHeader`.

@@ -27,6 +27,7 @@ use crate::jwks::answer::Cause;
 use crate::jwks::key_store::KeyStore;
 use crate::policy::check::Budget;
 use crate::policy::evaluate::{Evaluation, Patience, Verdict, Wanted};
+use crate::policy::verified_tokens::VerifiedTokens;
 use crate::policy::{Policy, ProviderIndex};
 use crate::request::{PropertyPath, RequestEdits, RequestHead};
 use crate::time::UnixTime;
@@ -41,6 +42,8 @@ pub struct Engine {
     keys: Vec<Keys>,
     /// What the gauges show of the keys, and when they were last set.
     shown: Vec<Shown>,
+    /// The verified tokens of each provider.
+    verified: Vec<VerifiedTokens>,
     waiting: WaitingRoom,
     effects: VecDeque<Effect>,
     log_limit: LogLimit,
@@ -52,7 +55,9 @@ impl Engine {
     pub fn new(policy: Policy) -> Self {
         let keys: Vec<_> = policy.providers.iter().map(|provider| provider.keys.keys()).collect();
         let shown = keys.iter().map(|_| Shown::default()).collect();
-        Self { policy: Some(policy), keys, shown, ..Self::closed() }
+        let verified = policy.providers.iter().map(|provider| VerifiedTokens::new(provider.cache));
+        let verified = verified.collect();
+        Self { policy: Some(policy), keys, shown, verified, ..Self::closed() }
     }
 
     /// An engine that refuses everything: what an invalid configuration comes to.
@@ -61,6 +66,7 @@ impl Engine {
             policy: None,
             keys: Vec::new(),
             shown: Vec::new(),
+            verified: Vec::new(),
             waiting: WaitingRoom::default(),
             effects: VecDeque::new(),
             log_limit: LogLimit::default(),
@@ -188,12 +194,19 @@ impl Engine {
         }
     }
 
-    fn evaluate(&self, head: &RequestHead, arrived: UnixTime, patience: Patience) -> Verdict {
+    fn evaluate(&mut self, head: &RequestHead, arrived: UnixTime, patience: Patience) -> Verdict {
         let Some(policy) = &self.policy else {
             return Verdict::Deny(Reason::ConfigurationInvalid.into());
         };
-        let (keys, now, budget) = (self.keys.as_slice(), self.now, &Budget::default());
-        Evaluation { policy, keys, head, arrived, now, patience, budget }.decide()
+        let (keys, verified) = (self.keys.as_slice(), self.verified.as_slice());
+        let (now, budget) = (self.now, &Budget::default());
+        let verdict =
+            Evaluation { policy, keys, head, arrived, now, patience, budget, verified }.decide();
+        let (known, checked) = budget.spent();
+        for (count, counter) in [(known, Counter::CacheHit), (checked, Counter::CacheMiss)] {
+            self.effects.extend((0..count).map(|_| Effect::Count(counter)));
+        }
+        verdict
     }
 
     /// Decides again about the requests that `concerned` picks.

@@ -75,6 +75,11 @@ impl Keys {
         }
     }
 
+    /// Which keys these are: changes whenever they do.
+    pub fn generation(&self) -> u64 {
+        self.remote().map_or(0, KeyStore::generation)
+    }
+
     /// What becomes of a request that arrived at `arrived` with a `kid` that is not in the set.
     pub fn unknown_kid(&self, kid: &str, arrived: UnixTime, now: UnixTime) -> UnknownKid {
         match self {

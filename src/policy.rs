@@ -10,6 +10,7 @@ pub mod provider;
 mod requirement;
 pub mod route;
 pub mod text;
+pub mod verified_tokens;
 
 use std::collections::BTreeMap;
 

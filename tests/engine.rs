@@ -1202,3 +1202,84 @@ fn retry_after_is_respected_within_bounds() {
         assert!((least..=most).contains(&waited), "{waited}");
     }
 }
+
+/// What was verified once is not verified again, and nothing else changes.
+#[test]
+fn known_tokens_are_judged_like_new_ones() {
+    let (first, second) = (key(), SigningKey::generate(Alg::ES256, "second"));
+    let mut config = one_remote(json!({"cache_duration": "60s"}));
+    config["providers"]["p"]["claim_to_headers"] =
+        json!([{"header_name": "x-sub", "claim_name": "sub"}]);
+    config["providers"]["p"]["audiences"] = json!(["api"]);
+    config["rules"] = json!([
+        { "match": { "path": "/other" }, "requires": { "provider_and_audiences": {
+            "provider_name": "p", "audiences": ["other"] } } },
+        { "match": { "path": "/optional" }, "requires": { "allow_missing": {} } },
+        { "match": { "prefix": "/" }, "requires": { "provider_name": "p" } },
+    ]);
+    let mut gate = Gate::new(&config);
+    let id = gate.next_fetch();
+    gate.answer(id, Ok(&jwks(&[&first, &second])));
+    let uses = |gate: &mut Gate| {
+        let counted = std::mem::take(&mut gate.counted);
+        let count = |counter| counted.iter().filter(|one| **one == counter).count();
+        (count(Counter::CacheHit), count(Counter::CacheMiss))
+    };
+    uses(&mut gate);
+    let token = first.sign(&claims(json!({"exp": START / 1000 + 400})));
+    let bearer_token = bearer(&token);
+    let ask = |gate: &mut Gate, path: &str| {
+        gate.request(1, &[(":path", path), ("authorization", &bearer_token), ("x-sub", "evil")])
+    };
+    let new = forwarded(ask(&mut gate, "/"));
+    assert_eq!(uses(&mut gate), (0, 1));
+    assert_eq!(forwarded(ask(&mut gate, "/")), new);
+    assert_eq!(forwarded(ask(&mut gate, "/optional")), new);
+    assert_eq!(uses(&mut gate), (2, 0));
+    assert_eq!(refused(&ask(&mut gate, "/other")), (403, "audience_not_allowed"));
+    // One octet less or another signature is another token.
+    let other = bearer(&token[..token.len() - 1]);
+    assert!(matches!(gate.request(1, &[("authorization", &other)]), Decision::Reject(_)));
+    let forged = SigningKey::generate(Alg::ES256, "k").sign(&claims(json!({})));
+    for _ in 0..2 {
+        let decision = gate.request(1, &[("authorization", &bearer(&forged))]);
+        assert_eq!(refused(&decision), (401, "signature_invalid"));
+    }
+    uses(&mut gate);
+    // A key that is withdrawn takes its tokens along; those of others are checked once more.
+    let of_second = bearer(&second.sign(&claims(json!({}))));
+    forwarded(gate.request(1, &[("authorization", &of_second)]));
+    let id = gate.next_fetch();
+    gate.answer(id, Ok(&jwks(&[&second])));
+    uses(&mut gate);
+    forwarded(gate.request(1, &[("authorization", &of_second)]));
+    assert_eq!(uses(&mut gate), (0, 1));
+    assert_eq!(refused(&ask(&mut gate, "/")), (401, "key_unknown"));
+    // And back again; then time goes by.
+    let id = gate.next_fetch();
+    gate.answer(id, Ok(&jwks(&[&first, &second])));
+    assert_eq!(forwarded(ask(&mut gate, "/")), new);
+    gate.now = START + 400_000 + 59_000;
+    assert_eq!(forwarded(ask(&mut gate, "/")), new, "within the clock skew");
+    gate.now += 1_000;
+    assert_eq!(refused(&ask(&mut gate, "/")), (401, "expired"));
+}
+
+/// Keys that are too old verify nothing, known tokens included.
+#[test]
+fn known_tokens_end_with_their_keys() {
+    let key = key();
+    let mut gate =
+        Gate::new(&one_remote(json!({"cache_duration": "10s", "stale_if_error": "20s"})));
+    let id = gate.next_fetch();
+    gate.answer(id, Ok(&jwks(&[&key])));
+    let token = bearer(&key.sign(&claims(json!({}))));
+    forwarded(gate.request(1, &[("authorization", &token)]));
+    for _ in 0..20 {
+        let id = gate.next_fetch();
+        gate.answer(id, Err(Cause::NoAnswer));
+    }
+    assert!(gate.now > START + 30_000);
+    let decision = gate.request(2, &[("authorization", &token)]);
+    assert_eq!(refused(&decision), (503, "keys_unavailable"));
+}

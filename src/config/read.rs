@@ -6,8 +6,8 @@ use crate::config::matching::StringMatch;
 use crate::config::protobuf_struct;
 use crate::config::reader::{ConfigError, Errors, Node};
 use crate::config::{
-    ClaimToHeader, Config, FilterStateRules, FromHeader, Jwks, KeySharing, Provider, Requirement,
-    Rule,
+    ClaimToHeader, Config, FilterStateRules, FromHeader, Jwks, JwtCacheConfig, KeySharing,
+    Provider, Requirement, Rule,
 };
 use crate::json;
 
@@ -83,7 +83,6 @@ impl KeySharing {
 
 impl Provider {
     fn read(fields: &mut Fields<'_>) -> Self {
-        Self::check_cache(fields);
         Self {
             issuer: fields.text("issuer"),
             audiences: fields.texts("audiences"),
@@ -106,6 +105,9 @@ impl Provider {
             ),
             claim_to_headers: fields
                 .list("claim_to_headers", |node| node.object(ClaimToHeader::read)),
+            jwt_cache: fields
+                .get("jwt_cache_config")
+                .and_then(|node| node.object(JwtCacheConfig::read)),
             pad_forward_payload_header: fields.flag("pad_forward_payload_header"),
             payload_in_metadata: fields.text("payload_in_metadata"),
             header_in_metadata: fields.text("header_in_metadata"),
@@ -123,17 +125,26 @@ impl Provider {
             allow_weak_keys: fields.flag("allow_weak_keys"),
         }
     }
+}
 
-    /// There is no cache of verified tokens yet: its settings are checked and change nothing.
-    fn check_cache(fields: &mut Fields<'_>) {
-        if let Some(node) = fields.get("jwt_cache_config") {
-            node.object(|fields| {
-                fields.get("jwt_cache_size").map(|node| node.unsigned());
-                fields.get("jwt_max_token_size").map(|node| node.unsigned());
-            });
-        }
+impl JwtCacheConfig {
+    fn read(fields: &mut Fields<'_>) -> Self {
+        let mut number = |name| {
+            let node = fields.get(name)?;
+            let number = node.unsigned().filter(|number| *number > 0)?;
+            if number > MAX_CACHE_NUMBER {
+                node.error(format!("must be at most {MAX_CACHE_NUMBER}"));
+            }
+            Some(number)
+        };
+        let (tokens, token_octets) = (number("jwt_cache_size"), number("jwt_max_token_size"));
+        Self { disabled: fields.flag("disabled"), tokens, token_octets }
     }
 }
+
+/// The largest cache, in tokens, and the longest token in it, in octets: more than a worker has
+/// memory for.
+const MAX_CACHE_NUMBER: u32 = 100_000;
 
 impl FromHeader {
     fn read(fields: &mut Fields<'_>) -> Self {

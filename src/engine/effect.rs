@@ -118,6 +118,10 @@ pub enum Counter {
     FetchFailed,
     /// Fetches that brought keys.
     FetchSucceeded,
+    /// Tokens that were known from earlier requests.
+    CacheHit,
+    /// Signatures that were checked.
+    CacheMiss,
     /// Something about the keys of a provider.
     Of(ProviderIndex, KeyEvent),
     /// Requests that had to wait for keys.
@@ -172,6 +176,8 @@ impl Counter {
     pub(super) fn name(self) -> String {
         match self {
             Self::Allowed => "allowed".to_owned(),
+            Self::CacheHit => "jwt_cache_hit".to_owned(),
+            Self::CacheMiss => "jwt_cache_miss".to_owned(),
             Self::Denied => "denied".to_owned(),
             Self::DeniedFor(reason) => format!("denied_for.{}", reason.code()),
             Self::FetchFailed => "jwks_fetch_failed".to_owned(),

@@ -1,6 +1,7 @@
 //! One token against one provider.
 
 use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use crate::claims::RegisteredClaims;
@@ -11,6 +12,7 @@ use crate::jose::jws::{NotVerified, SignedJws, UnverifiedJws, VerifiedPayload};
 use crate::jwks::{KeyState, UnknownKid};
 use crate::policy::evaluate::{Evaluation, Grant, Outcome, Patience, Wanted};
 use crate::policy::provider::Lifetime;
+use crate::policy::verified_tokens::KnownToken;
 use crate::policy::{Provider, ProviderIndex};
 use crate::time::UnixTime;
 
@@ -21,10 +23,11 @@ pub const MAX_SIGNATURE_CHECKS: usize = 32;
 /// that looks at it. Fifty providers can look at a token of ten kilobytes.
 pub const MAX_OCTETS_READ: usize = 512 * 1024;
 
-/// What may still be spent on one request.
+/// What may still be spent on one request, and what was saved.
 pub struct Budget {
     signatures: Cell<Option<usize>>,
     octets: Cell<Option<usize>>,
+    known: Cell<usize>,
 }
 
 impl Default for Budget {
@@ -32,11 +35,18 @@ impl Default for Budget {
         Self {
             signatures: Cell::new(Some(MAX_SIGNATURE_CHECKS)),
             octets: Cell::new(Some(MAX_OCTETS_READ)),
+            known: Cell::default(),
         }
     }
 }
 
 impl Budget {
+    /// How many tokens were known, and how many signatures were checked.
+    pub fn spent(&self) -> (usize, usize) {
+        let left = self.signatures.get().unwrap_or_default();
+        (self.known.get(), MAX_SIGNATURE_CHECKS.saturating_sub(left))
+    }
+
     /// Takes one signature check; false when there was none left.
     fn spend_signature(&self) -> bool {
         spend(&self.signatures, 1)
@@ -54,6 +64,32 @@ fn spend(left: &Cell<Option<usize>>, amount: usize) -> bool {
 }
 
 impl Evaluation<'_> {
+    /// One token of one provider.
+    pub(super) fn judge(
+        self,
+        index: ProviderIndex,
+        provider: &Provider,
+        audiences: Option<&[String]>,
+        location: &TokenLocation,
+        token: &[u8],
+    ) -> Result<Outcome, Denial> {
+        if let Some(known) = self.known(index, token) {
+            self.budget.known.set(self.budget.known.get().saturating_add(1));
+            provider.check_claims(&known.claims, audiences, self.now)?;
+            return Ok(provider.grant(&known, location));
+        }
+        let token = UncheckedToken::parse(token, self.budget)?;
+        self.check(index, provider, audiences, location, token)
+    }
+
+    /// What is known of a token that was verified under the keys that count now.
+    pub(super) fn known(self, index: ProviderIndex, token: &[u8]) -> Option<Rc<KnownToken>> {
+        let (keys, cache) = (self.keys.get(index)?, self.verified.get(index)?);
+        let known = cache.get(token, keys.generation())?;
+        // Keys that are too old count no longer, whatever they verified.
+        matches!(keys.state(self.now), KeyState::Ready(_)).then_some(known)
+    }
+
     /// Claims first, then keys, then the signature.
     pub(super) fn check(
         self,
@@ -91,11 +127,16 @@ impl Evaluation<'_> {
                 UnknownKid::Wait => wait(Some(kid)),
             };
         }
-        let payload = self.verify(token.jws, candidates)?;
-        Ok(Outcome::Met(Grant {
-            headers: provider.outputs.edits(&payload),
-            taken: if provider.forward { Vec::new() } else { vec![location.clone()] },
-        }))
+        let UncheckedToken { octets, jws, claims } = token;
+        let payload = self.verify(jws, candidates)?;
+        let generation = keys.generation();
+        let known = KnownToken::new(octets, generation, claims, &provider.outputs, &payload);
+        let known = Rc::new(known);
+        let outcome = provider.grant(&known, location);
+        if let Some(cache) = self.verified.get(index) {
+            cache.insert(known);
+        }
+        Ok(outcome)
     }
 
     /// The signature, under the keys that fit, within what one request may cost.
@@ -121,6 +162,7 @@ fn unavailable(retry_after: Duration) -> Denial {
 
 /// A token whose form is good, and nothing else known of it.
 pub(super) struct UncheckedToken<'a> {
+    octets: &'a [u8],
     jws: SignedJws<'a>,
     pub(super) claims: RegisteredClaims,
 }
@@ -133,11 +175,19 @@ impl<'a> UncheckedToken<'a> {
         let jws = UnverifiedJws::parse(token).map_err(Reason::from)?;
         let claims = RegisteredClaims::read(jws.unverified_claims()).map_err(Reason::ClaimType)?;
         let jws = jws.decode_signature().map_err(Reason::from)?;
-        Ok(Self { jws, claims })
+        Ok(Self { octets: token, jws, claims })
     }
 }
 
 impl Provider {
+    /// What a verified token does to a request.
+    fn grant(&self, known: &KnownToken, location: &TokenLocation) -> Outcome {
+        Outcome::Met(Grant {
+            headers: known.edits.clone(),
+            taken: if self.forward { Vec::new() } else { vec![location.clone()] },
+        })
+    }
+
     /// What can be refused without a key, in native's order. It admits nothing.
     fn check_claims(
         &self,

@@ -8,6 +8,7 @@ use crate::extract::{self, TokenLocation};
 use crate::jwks::Keys;
 use crate::policy::check::{Budget, UncheckedToken};
 use crate::policy::requirement::{Otherwise, Requirement};
+use crate::policy::verified_tokens::VerifiedTokens;
 use crate::policy::{Policy, Provider, ProviderIndex};
 use crate::request::{RequestEdit, RequestEdits, RequestHead};
 use crate::time::UnixTime;
@@ -29,6 +30,9 @@ pub struct Evaluation<'a> {
     pub patience: Patience,
     /// What may still be spent on this request.
     pub budget: &'a Budget,
+    /// The verified tokens of each provider, in the policy's order. What is in them changes what a
+    /// decision costs, and nothing else.
+    pub verified: &'a [VerifiedTokens],
 }
 
 /// Most tokens that are looked at in one request. Honest clients send one, rarely two; each costs
@@ -188,8 +192,7 @@ impl<'a> Evaluation<'a> {
         // All of them must be good: the backend might look at any.
         let mut every = Every::default();
         for (location, token) in tokens {
-            let outcome = UncheckedToken::parse(&token, self.budget)
-                .and_then(|token| self.check(index, provider, audiences, location, token));
+            let outcome = self.judge(index, provider, audiences, location, &token);
             if let Err(denial) = every.take(outcome.unwrap_or_else(Outcome::Failed)) {
                 return refuse(denial);
             }
@@ -252,13 +255,7 @@ impl<'a> Evaluation<'a> {
         let mut told = (tokens.len() > MAX_TOKENS).then(|| Reason::TooManyTokens.into());
         let mut every = Every::default();
         for (location, token) in tokens.into_iter().take(MAX_TOKENS) {
-            let outcome = UncheckedToken::parse(&token, self.budget)
-                .and_then(|token| {
-                    let (index, provider) = self.provider_of(&token, location)?;
-                    self.check(index, provider, None, location, token)
-                        .map_err(|denial| Denial { provider: Some(index), ..denial })
-                })
-                .unwrap_or_else(Outcome::Failed);
+            let outcome = self.judge_for_issuer(location, &token).unwrap_or_else(Outcome::Failed);
             // The last failure is told, as natively.
             told = every.take(outcome).err().or(told);
         }
@@ -286,11 +283,24 @@ impl<'a> Evaluation<'a> {
         locations
     }
 
+    /// A token where any provider's may be.
+    fn judge_for_issuer(self, location: &TokenLocation, token: &[u8]) -> Result<Outcome, Denial> {
+        let of = |index| move |denial: Denial| Denial { provider: Some(index), ..denial };
+        let known = (0..self.policy.providers.len()).find_map(|index| self.known(index, token));
+        if let Some(known) = known {
+            let (index, provider) = self.provider_of(known.claims.iss.as_deref(), location)?;
+            return self.judge(index, provider, None, location, token).map_err(of(index));
+        }
+        let token = UncheckedToken::parse(token, self.budget)?;
+        let (index, provider) = self.provider_of(token.claims.iss.as_deref(), location)?;
+        self.check(index, provider, None, location, token).map_err(of(index))
+    }
+
     /// The provider of this `iss` among those that take tokens from `location`, else the first of
     /// them that takes any issuer.
     fn provider_of(
         self,
-        token: &UncheckedToken<'_>,
+        iss: Option<&str>,
         location: &TokenLocation,
     ) -> Result<(ProviderIndex, &'a Provider), Denial> {
         let here = || {
@@ -301,7 +311,7 @@ impl<'a> Evaluation<'a> {
                 .filter(|(_, provider)| provider.locations.contains(location))
         };
         here()
-            .find(|(_, provider)| provider.issuer.is_some() && provider.issuer == token.claims.iss)
+            .find(|(_, provider)| provider.issuer.is_some() && provider.issuer.as_deref() == iss)
             .or_else(|| here().find(|(_, provider)| provider.issuer.is_none()))
             .ok_or(Reason::IssuerUnknown.into())
     }

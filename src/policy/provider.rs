@@ -16,6 +16,9 @@ use crate::jwks::schedule::{FIRST_BACK_OFF, FetchSettings, MAX_BACK_OFF};
 use crate::jwks::source::{Address, Discovery, Document, Source};
 use crate::policy::identity::Outputs;
 use crate::policy::text::TextMatcher;
+use crate::policy::verified_tokens::{
+    CacheSettings, DEFAULT_TOKEN_OCTETS, DEFAULT_TOKENS, NATIVE_TOKENS,
+};
 
 /// What native calls the default clock skew.
 const DEFAULT_CLOCK_SKEW: Duration = Duration::from_secs(60);
@@ -53,6 +56,8 @@ pub struct Provider {
     pub(super) forward: bool,
     pub(super) outputs: Outputs,
     pub(super) clock_skew: Duration,
+    /// How many verified tokens are kept.
+    pub cache: CacheSettings,
 }
 
 /// What `exp` must be.
@@ -146,6 +151,13 @@ impl Provider {
                 provider.from_cookies,
             ),
             forward: provider.forward,
+            cache: provider.jwt_cache.map_or(
+                CacheSettings { tokens: DEFAULT_TOKENS, token_octets: DEFAULT_TOKEN_OCTETS },
+                |wire| CacheSettings {
+                    tokens: if wire.disabled { 0 } else { wire.tokens.unwrap_or(NATIVE_TOKENS) },
+                    token_octets: wire.token_octets.unwrap_or(DEFAULT_TOKEN_OCTETS),
+                },
+            ),
             clock_skew: match (provider.clock_skew, provider.clock_skew_seconds) {
                 (Some(skew), 0) => skew,
                 (None, 0) => DEFAULT_CLOCK_SKEW,

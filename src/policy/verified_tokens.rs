@@ -1,0 +1,256 @@
+//! A cache of verified tokens: what a signature check and the reading of the payload brought, for
+//! tokens that come again.
+//!
+//! It changes what a request costs, never how it is decided: an entry stands for "these octets were
+//! verified under this provider with this key set", and everything that depends on the time, the
+//! request or the rule is checked again. What makes that safe:
+//!
+//! - only a [`VerifiedPayload`] gets in, so tokens that are refused displace nothing;
+//! - tokens are compared octet by octet, the hash only says where to look;
+//! - an entry counts under the generation of keys that verified it and under no other, so a
+//!   withdrawn key takes its tokens along;
+//! - places are fixed in number: a look-up compares at most [`WAYS`] tokens, however they were
+//!   chosen (this target has no random seed to keep a hash secret with).
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use crate::claims::RegisteredClaims;
+use crate::jose::jws::VerifiedPayload;
+use crate::policy::identity::Outputs;
+use crate::request::RequestEdit;
+
+/// How many places a token may be in.
+const WAYS: usize = 4;
+/// Default number of tokens kept for a provider, in each worker.
+pub const DEFAULT_TOKENS: u32 = 1000;
+/// Most that can be configured.
+pub const MAX_TOKENS: u32 = 100_000;
+/// Native's `jwt_cache_size`, where `jwt_cache_config` does not say.
+pub const NATIVE_TOKENS: u32 = 100;
+/// Default length of the longest token that is kept, in octets, as natively.
+pub const DEFAULT_TOKEN_OCTETS: u32 = 4096;
+/// Most octets kept for a provider, for each token that it may keep: many short ones or few long.
+const OCTETS_PER_TOKEN: usize = 2048;
+/// What an entry costs beside its texts, roughly.
+const OVERHEAD: usize = 256;
+
+/// How much to keep.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct CacheSettings {
+    /// Tokens; zero: none at all.
+    pub tokens: u32,
+    /// The longest token, in octets.
+    pub token_octets: u32,
+}
+
+/// What is known of a token that was verified.
+#[derive(Debug)]
+pub struct KnownToken {
+    token: Vec<u8>,
+    generation: u64,
+    /// What is checked again for each request.
+    pub claims: RegisteredClaims,
+    /// What it does to a request.
+    pub edits: Vec<RequestEdit>,
+}
+
+impl KnownToken {
+    /// What `payload` brings, for the provider with these outputs.
+    pub fn new(
+        token: &[u8],
+        generation: u64,
+        claims: RegisteredClaims,
+        outputs: &Outputs,
+        payload: &VerifiedPayload<'_>,
+    ) -> Self {
+        Self { token: token.to_vec(), generation, claims, edits: outputs.edits(payload) }
+    }
+
+    fn octets(&self) -> usize {
+        let edits = self.edits.iter().map(|edit| match edit {
+            RequestEdit::Add(name, value)
+            | RequestEdit::Replace(name, value)
+            | RequestEdit::State(name, value) => name.len().saturating_add(value.len()),
+            RequestEdit::Remove(name) => name.len(),
+            RequestEdit::ClearRouteCache => 0,
+        });
+        let RegisteredClaims { iss, sub, aud, .. } = &self.claims;
+        let claims = iss.iter().chain(sub).chain(aud).map(String::len);
+        edits.chain(claims).fold(self.token.len().saturating_add(OVERHEAD), usize::saturating_add)
+    }
+}
+
+struct Place {
+    known: Rc<KnownToken>,
+    used: u64,
+}
+
+/// The verified tokens of one provider in one worker.
+pub struct VerifiedTokens {
+    settings: CacheSettings,
+    /// Made at the first use: a gate with fifty providers may see tokens of one.
+    sets: RefCell<Vec<[Option<Place>; WAYS]>>,
+    octets: Cell<usize>,
+    clock: Cell<u64>,
+}
+
+impl VerifiedTokens {
+    /// An empty cache.
+    pub fn new(settings: CacheSettings) -> Self {
+        Self { settings, sets: RefCell::default(), octets: Cell::default(), clock: Cell::default() }
+    }
+
+    /// What is known of `token`, if it was verified with this generation of keys.
+    pub fn get(&self, token: &[u8], generation: u64) -> Option<Rc<KnownToken>> {
+        let mut sets = self.sets.borrow_mut();
+        let index = place(token, sets.len())?;
+        let places = sets.get_mut(index)?.iter_mut().flatten();
+        let mut fitting = places
+            .filter(|place| place.known.generation == generation && place.known.token == token);
+        let found = fitting.next()?;
+        found.used = self.tick();
+        Some(Rc::clone(&found.known))
+    }
+
+    /// Keeps what is known of a token, if it is not too long.
+    pub fn insert(&self, known: Rc<KnownToken>) {
+        let CacheSettings { tokens, token_octets } = self.settings;
+        let length = u32::try_from(known.token.len()).unwrap_or(u32::MAX);
+        if tokens == 0 || length > token_octets {
+            return;
+        }
+        let mut sets = self.sets.borrow_mut();
+        if sets.is_empty() {
+            let count = (tokens as usize).div_ceil(WAYS);
+            sets.resize_with(count, Default::default);
+        }
+        let Some(places) = place(&known.token, sets.len()).and_then(|index| sets.get_mut(index))
+        else {
+            return;
+        };
+        // The place of the same token under older keys, an empty one, or the one not used longest.
+        let rank = |place: &Option<Place>| match place {
+            Some(place) if place.known.token == known.token => 0,
+            None => 1,
+            Some(place) => place.used.saturating_add(2),
+        };
+        let Some(place) = places.iter_mut().min_by_key(|place| rank(place)) else { return };
+        let freed = place.as_ref().map_or(0, |place| place.known.octets());
+        let octets = self.octets.get().saturating_sub(freed).saturating_add(known.octets());
+        if octets > OCTETS_PER_TOKEN.saturating_mul(tokens as usize) {
+            return;
+        }
+        self.octets.set(octets);
+        *place = Some(Place { known, used: self.tick() });
+    }
+
+    /// How many tokens are kept, and how many octets they take.
+    pub fn size(&self) -> (usize, usize) {
+        (self.sets.borrow().iter().flatten().flatten().count(), self.octets.get())
+    }
+
+    fn tick(&self) -> u64 {
+        self.clock.set(self.clock.get().saturating_add(1));
+        self.clock.get()
+    }
+}
+
+/// In which set of places to look for a token: by the end of it, which is the end of its signature
+/// and differs between any two good tokens.
+fn place(token: &[u8], sets: usize) -> Option<usize> {
+    let (rest, last) = token.split_last_chunk::<8>()?;
+    let (last, before) = (u64::from_le_bytes(*last), u64::from_le_bytes(*rest.last_chunk()?));
+    // Two rounds of multiplying and folding: every octet reaches every bit of the upper half.
+    let fold = |mixed: u64| mixed ^ (mixed >> 32);
+    let mixed = fold((last ^ before.rotate_left(29)).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let mixed = mixed.wrapping_mul(0xd6e8_feb8_6659_fd93);
+    usize::try_from(mixed >> 32).ok()?.checked_rem(sets)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SETTINGS: CacheSettings = CacheSettings { tokens: 8, token_octets: 100 };
+
+    fn known(token: &str, generation: u64) -> Rc<KnownToken> {
+        let claims = RegisteredClaims {
+            iss: None,
+            sub: Some(token.to_owned()),
+            aud: Vec::new(),
+            exp: None,
+            nbf: None,
+        };
+        let token = token.as_bytes().to_vec();
+        Rc::new(KnownToken { token, generation, claims, edits: Vec::new() })
+    }
+
+    fn token(index: usize) -> String {
+        format!("token with a signature {index:016}")
+    }
+
+    #[test]
+    fn octets_and_generation_must_be_the_same() {
+        let cache = VerifiedTokens::new(SETTINGS);
+        let own = token(1);
+        assert!(cache.get(own.as_bytes(), 1).is_none());
+        cache.insert(known(&own, 1));
+        assert_eq!(cache.get(own.as_bytes(), 1).unwrap().claims.sub.as_ref(), Some(&own));
+        assert!(cache.get(own.as_bytes(), 2).is_none(), "other keys");
+        // The same end, and so the same place.
+        let other = own.replacen('t', "T", 1);
+        assert!(cache.get(other.as_bytes(), 1).is_none());
+        assert!(cache.get(&own.as_bytes()[1..], 1).is_none());
+        cache.insert(known(&own, 2));
+        assert!(cache.get(own.as_bytes(), 1).is_none());
+        assert!(cache.get(own.as_bytes(), 2).is_some());
+        assert_eq!(cache.size().0, 1, "in the place of its older self");
+    }
+
+    #[test]
+    fn size_is_bounded_in_number_and_octets() {
+        let cache = VerifiedTokens::new(SETTINGS);
+        for index in 0..1000 {
+            cache.insert(known(&token(index), 1));
+            assert!(cache.get(token(index).as_bytes(), 1).is_some(), "the latest is there");
+        }
+        assert_eq!(cache.size().0, 8);
+        let counted: usize =
+            cache.sets.borrow().iter().flatten().flatten().map(|place| place.known.octets()).sum();
+        assert_eq!(cache.size().1, counted);
+        cache.insert(known(&"x".repeat(101), 1));
+        assert_eq!(cache.size().0, 8, "too long to be kept");
+        let long = CacheSettings { tokens: 4, token_octets: 1 << 20 };
+        let cache = VerifiedTokens::new(long);
+        cache.insert(known(&"x".repeat(4 * OCTETS_PER_TOKEN), 1));
+        assert_eq!(cache.size(), (0, 0), "more octets than all together may take");
+        for none in ["", "short"] {
+            cache.insert(known(none, 1));
+            assert!(cache.get(none.as_bytes(), 1).is_none());
+        }
+        let off = VerifiedTokens::new(CacheSettings { tokens: 0, ..SETTINGS });
+        off.insert(known(&token(1), 1));
+        assert!(off.get(token(1).as_bytes(), 1).is_none());
+    }
+
+    #[test]
+    fn places_are_spread() {
+        let mut counts = [0_usize; 16];
+        for index in 0..1600 {
+            counts[place(token(index).as_bytes(), 16).unwrap()] += 1;
+        }
+        assert!(counts.iter().all(|count| (60..140).contains(count)), "{counts:?}");
+    }
+
+    #[test]
+    fn what_was_used_lately_stays() {
+        let cache = VerifiedTokens::new(CacheSettings { tokens: 4, ..SETTINGS });
+        let favourite = token(0);
+        cache.insert(known(&favourite, 1));
+        for index in 1..100 {
+            cache.insert(known(&token(index), 1));
+            assert!(cache.get(favourite.as_bytes(), 1).is_some());
+        }
+    }
+}
