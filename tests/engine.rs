@@ -1238,7 +1238,9 @@ fn known_tokens_are_judged_like_new_ones() {
     assert_eq!(uses(&mut gate), (2, 0));
     assert_eq!(refused(&ask(&mut gate, "/other")), (403, "audience_not_allowed"));
     // One octet less or another signature is another token.
-    let other = bearer(&token[..token.len() - 1]);
+    let mut shorter = token.clone();
+    shorter.pop();
+    let other = bearer(&shorter);
     assert!(matches!(gate.request(1, &[("authorization", &other)]), Decision::Reject(_)));
     let forged = SigningKey::generate(Alg::ES256, "k").sign(&claims(json!({})));
     for _ in 0..2 {
