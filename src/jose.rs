@@ -8,5 +8,6 @@ pub mod base64url;
 pub mod header;
 pub mod jwk;
 pub mod jws;
+pub mod rsa_key;
 pub mod signature;
 pub mod x509;

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::jose::algorithm::{Algorithm, Curve, Family};
 use crate::jose::base64url;
+use crate::jose::rsa_key::RsaKey;
 use crate::jose::signature::{BadSignature, VerifyingKey};
 use crate::jose::x509;
 
@@ -278,7 +279,7 @@ fn rsa_public_key(
     }
     let exponent = BoxedUint::from_be_slice_vartime(exponent);
     RsaPublicKey::new_with_size_limits(modulus, exponent, least..=MAX_RSA_BITS)
-        .map(VerifyingKey::Rsa)
+        .map(|key| VerifyingKey::Rsa(Box::new(RsaKey::new(key))))
         .map_err(|_| JwkError::RsaModulus)
 }
 

@@ -1,4 +1,4 @@
-//! One signature under one key: RustCrypto and dalek, nothing of our own.
+//! One signature under one key, by RustCrypto and dalek; [`RsaKey`] has arithmetic of its own.
 //!
 //! The algorithm comes from the token and the key from the issuer; they must belong together
 //! before any arithmetic happens, so that no key is ever used for what it was not made for.
@@ -7,14 +7,10 @@ use ed25519_dalek::VerifyingKey as Ed25519Key;
 use hmac::digest::KeyInit;
 use hmac::{Hmac, Mac};
 use p256::ecdsa::signature::Verifier as _;
-use rsa::RsaPublicKey;
-use rsa::pkcs1v15::Pkcs1v15Sign;
-use rsa::pss::Pss;
-use rsa::traits::{PublicKeyParts as _, SignatureScheme};
-use sha2::digest::Digest;
 use sha2::{Sha256, Sha384, Sha512};
 
 use crate::jose::algorithm::{Algorithm, Curve, Family, Hash};
+use crate::jose::rsa_key::RsaKey;
 
 /// A key as the libraries hold it, parsed once when its set arrives.
 #[derive(Clone)]
@@ -30,7 +26,7 @@ pub enum VerifyingKey {
     /// A point on P-521.
     P521(p521::ecdsa::VerifyingKey),
     /// An RSA modulus and exponent.
-    Rsa(RsaPublicKey),
+    Rsa(Box<RsaKey>),
 }
 
 /// The signature does not fit the key and the input.
@@ -67,14 +63,14 @@ impl VerifyingKey {
         }
         let good = match (self, algorithm.family) {
             (Self::Rsa(key), Family::RsaPkcs1(hash)) => match hash {
-                Hash::Sha256 => pkcs1::<Sha256>(key, input, signature),
-                Hash::Sha384 => pkcs1::<Sha384>(key, input, signature),
-                Hash::Sha512 => pkcs1::<Sha512>(key, input, signature),
+                Hash::Sha256 => key.verify_pkcs1::<Sha256>(input, signature),
+                Hash::Sha384 => key.verify_pkcs1::<Sha384>(input, signature),
+                Hash::Sha512 => key.verify_pkcs1::<Sha512>(input, signature),
             },
             (Self::Rsa(key), Family::RsaPss(hash)) => match hash {
-                Hash::Sha256 => rsa::<Sha256, _>(key, Pss::<Sha256>::new(), input, signature),
-                Hash::Sha384 => rsa::<Sha384, _>(key, Pss::<Sha384>::new(), input, signature),
-                Hash::Sha512 => rsa::<Sha512, _>(key, Pss::<Sha512>::new(), input, signature),
+                Hash::Sha256 => key.verify_pss::<Sha256>(input, signature),
+                Hash::Sha384 => key.verify_pss::<Sha384>(input, signature),
+                Hash::Sha512 => key.verify_pss::<Sha512>(input, signature),
             },
             // `from_slice` takes exactly two coordinates of the curve's length, none of them zero
             // or beyond the order (RFC 7518 section 3.4).
@@ -96,22 +92,6 @@ impl VerifyingKey {
         };
         if good { Ok(()) } else { Err(BadSignature) }
     }
-}
-
-fn pkcs1<D>(key: &RsaPublicKey, input: &[u8], signature: &[u8]) -> bool
-where
-    D: Digest + sha2::digest::const_oid::AssociatedOid,
-{
-    rsa::<D, _>(key, Pkcs1v15Sign::new::<D>(), input, signature)
-}
-
-fn rsa<D: Digest, S: SignatureScheme>(
-    key: &RsaPublicKey,
-    scheme: S,
-    input: &[u8],
-    signature: &[u8],
-) -> bool {
-    key.verify(scheme, &D::digest(input), signature).is_ok()
 }
 
 /// Compares in constant time, so that a forger learns nothing from how long a refusal takes.
