@@ -161,7 +161,11 @@ impl Gate {
         for _ in 0..MAX_STEPS_PER_TURN {
             let next = self.for_root.borrow_mut().pop_front();
             let Some(effect) = next else { break };
-            let Ok(now) = abi::now() else { continue };
+            let Ok(now) = abi::now() else {
+                // The next turn may have a clock; nothing may be lost until then.
+                self.for_root.borrow_mut().push_front(effect);
+                break;
+            };
             match effect {
                 Effect::Fetch { id, request } => self.fetch(id, &request),
                 Effect::Look { provider, entry } => {

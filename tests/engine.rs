@@ -1285,3 +1285,40 @@ fn known_tokens_end_with_their_keys() {
     let decision = gate.request(2, &[("authorization", &token)]);
     assert_eq!(refused(&decision), (503, "keys_unavailable"));
 }
+
+/// Found in review: what stood on the notice from before kept a worker from looking.
+#[test]
+fn a_clock_that_is_set_back_keeps_no_rotated_key_away() {
+    let (old, new) = (key(), SigningKey::generate(Alg::ES256, "new"));
+    let mut gate = Gate::new(&one_remote(json!({})));
+    let id = gate.next_fetch();
+    gate.answer(id, Ok(&jwks(&[&old])));
+    gate.tick(5_000);
+    gate.now -= 600_000;
+    gate.tick(0);
+    let token = bearer(&new.sign(&claims(json!({"exp": null}))));
+    assert_eq!(gate.request(1, &[("authorization", &token)]), Decision::Wait);
+    for _ in 0..200 {
+        gate.tick(20);
+        for id in std::mem::take(&mut gate.fetches) {
+            gate.answer(id, Ok(&jwks(&[&old, &new])));
+        }
+    }
+    assert_eq!((gate.resumed.len(), gate.rejected.len()), (1, 0));
+}
+
+/// Found in review: an issuer that fails, a clock that is set back, a new configuration.
+#[test]
+fn a_new_configuration_does_not_inherit_waits_from_another_time() {
+    let mut gate = Gate::new(&one_remote(json!({})));
+    for _ in 0..80 {
+        let id = gate.next_fetch();
+        gate.answer(id, Err(Cause::NoAnswer));
+    }
+    let mut next = Gate::new(&one_remote(json!({})));
+    next.shared = gate.shared.clone();
+    next.now = gate.now - 3_600_000;
+    let began = next.now;
+    next.next_fetch();
+    assert!(next.now - began <= 5_100, "{}", next.now - began);
+}

@@ -589,8 +589,15 @@ fn one_look_up_serves_the_unknown_kids_of_all_workers() {
 /// What may happen next in the simulation of several workers.
 #[derive(Clone, Debug)]
 enum Event {
-    Answer { flight: usize, kid: Option<u8> },
-    Lose { flight: usize },
+    /// The clock is set back.
+    Back(u64),
+    Answer {
+        flight: usize,
+        kid: Option<u8>,
+    },
+    Lose {
+        flight: usize,
+    },
     Restart(usize),
     Steps(Vec<usize>),
     Wait(u64),
@@ -625,10 +632,21 @@ proptest! {
                     if flight < workers.flights.len() {
                         let kid = kid.map(|kid| kid.to_string());
                         let (worker, number, _) = workers.flights[flight];
-                        let before = workers.stores[worker].held().is_some();
-                        workers.answer(flight, kid.as_deref());
-                        // 2: nothing is lost by an answer, good or bad.
-                        prop_assert!(!before || workers.stores[worker].held().is_some());
+                        let names = |workers: &Workers| {
+                            let held = workers.stores[worker].held();
+                            held.map(|set| ["0", "1", "2", "9"].map(|kid| set.names(kid)))
+                        };
+                        let (before, generation) =
+                            (names(&workers), workers.stores[worker].generation());
+                        let changed = workers.answer(flight, kid.as_deref());
+                        let (after, now) =
+                            (names(&workers), workers.stores[worker].generation());
+                        // 2: nothing is lost by a bad answer. 3: nor by one that comes too late.
+                        // 7: other keys, another generation.
+                        if kid.is_none() || changed == Changed::Nothing {
+                            prop_assert_eq!(&before, &after);
+                        }
+                        prop_assert_eq!(before == after, generation == now);
                         prop_assert!(number > 0);
                     }
                 }
@@ -653,6 +671,7 @@ proptest! {
                     workers.now += millis;
                 }
                 Event::Want(worker) => workers.stores[worker].want(),
+                Event::Back(_) => {}
             }
             // Every fetch has its own number, and greater numbers begin later.
             for pair in workers.begun.windows(2) {
@@ -675,5 +694,67 @@ proptest! {
         let number = workers.begun.len();
         workers.wait(2_000);
         prop_assert_eq!(workers.begun.len(), number, "rest");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    /// Whatever the clock did: once everybody works again, all have keys, and soon.
+    #[test]
+    fn clocks_that_jump_strand_no_worker(
+        events in proptest::collection::vec(
+            prop_oneof![
+                6 => event(),
+                1 => (0..4_000_000_u64).prop_map(Event::Back),
+                1 => (0..4_000_000_u64).prop_map(Event::Wait),
+            ],
+            1..60,
+        ),
+    ) {
+        let mut workers = Workers::new(WORKERS);
+        // Far enough from the beginning of time.
+        workers.now = 1_000_000_000;
+        for event in events {
+            match event {
+                Event::Answer { flight, kid } if flight < workers.flights.len() => {
+                    workers.answer(flight, kid.map(|kid| kid.to_string()).as_deref());
+                }
+                Event::Lose { flight } if flight < workers.flights.len() => {
+                    workers.flights.remove(flight);
+                }
+                Event::Answer { .. } | Event::Lose { .. } => {}
+                Event::Restart(worker) => {
+                    workers.stores[worker] = store(true);
+                    workers.pending[worker] = None;
+                    workers.flights.retain(|(own, ..)| *own != worker);
+                }
+                Event::Steps(order) => {
+                    for worker in order {
+                        workers.step(worker);
+                    }
+                }
+                Event::Wait(millis) => {
+                    workers.finish_turns();
+                    workers.now += millis;
+                }
+                Event::Back(millis) => {
+                    workers.finish_turns();
+                    workers.now -= millis;
+                    for store in &mut workers.stores {
+                        store.shift_back(Duration::from_millis(millis));
+                    }
+                }
+                Event::Want(worker) => workers.stores[worker].want(),
+            }
+        }
+        workers.flights.clear();
+        for _ in 0..100 {
+            workers.wait(200);
+            while !workers.flights.is_empty() {
+                workers.answer(0, Some("9"));
+            }
+        }
+        prop_assert_eq!(workers.ready(), WORKERS);
     }
 }

@@ -44,6 +44,15 @@ impl Engine {
         match &changed {
             Changed::Nothing | Changed::Outlook => {}
             Changed::Failed(failure) => self.note_failure(id.provider, &failure.cause),
+            Changed::Misled(failure) => {
+                self.count(Counter::Of(id.provider, KeyEvent::FailedFor(failure.cause.code())));
+                let name = self.provider_name(id.provider);
+                let line = format!(
+                    "provider `{name}`: {}; the keys are fetched from where they were",
+                    failure.cause
+                );
+                self.log(LogLevel::Warn, line);
+            }
             Changed::Renewed | Changed::Replaced => {
                 self.count(Counter::FetchSucceeded);
                 self.count(Counter::Of(id.provider, KeyEvent::Succeeded));
@@ -91,7 +100,7 @@ impl Engine {
 
     /// Decides again about those who waited for this, and goes on.
     fn after(&mut self, provider: ProviderIndex, changed: &Changed) {
-        if *changed != Changed::Nothing {
+        if !matches!(changed, Changed::Nothing | Changed::Misled(_)) {
             self.reconsider(|waiting| waiting.is_for(provider));
             self.show_keys(provider);
         }

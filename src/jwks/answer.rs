@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::{Duration, UNIX_EPOCH};
 
+use crate::jwks::board::is_etag;
 use crate::jwks::key_set::KeySetError;
 use crate::jwks::source::MetadataError;
 use crate::time::UnixTime;
@@ -97,6 +98,18 @@ impl From<Cause> for FetchFailure {
     }
 }
 
+impl FetchFailure {
+    /// Of two failures of one fetch: the one that says more, and the longer wish to be left alone.
+    pub(super) fn or_later(self, later: Self) -> Self {
+        let retry_after = self.retry_after.max(later.retry_after);
+        let cause = match self.cause {
+            Cause::Metadata(_) => self.cause,
+            _ => later.cause,
+        };
+        Self { cause, retry_after }
+    }
+}
+
 impl Answer {
     /// What the answer brings.
     pub fn read(&self, now: UnixTime) -> Result<Fetched<'_>, FetchFailure> {
@@ -115,7 +128,10 @@ impl Answer {
                 return Err(FetchFailure { cause: Cause::Status(status), retry_after });
             }
         }
-        if self.value("content-encoding").is_some_and(|coding| coding != "identity") {
+        if self
+            .value("content-encoding")
+            .is_some_and(|coding| !coding.eq_ignore_ascii_case("identity"))
+        {
             return Err(Cause::ContentCoding.into());
         }
         Ok(self.fetched())
@@ -124,7 +140,7 @@ impl Answer {
     fn fetched(&self) -> Fetched<'_> {
         // RFC 8259 section 8.1: a byte order mark may be ignored.
         let body = self.body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&self.body);
-        let etag = self.value("etag").filter(|tag| tag.len() <= MAX_ETAG && tag.is_ascii());
+        let etag = self.value("etag").filter(|tag| is_etag(tag));
         Fetched { body: Some(body), max_age: self.max_age(), etag: etag.map(str::to_owned) }
     }
 
@@ -163,9 +179,6 @@ impl Answer {
         own.filter_map(|(_, value)| str::from_utf8(value).ok())
     }
 }
-
-/// Longest entity tag that is sent back, in octets.
-const MAX_ETAG: usize = 256;
 
 /// A location for a log line: without its query, in printable ASCII, of bounded length.
 fn presentable(location: &str) -> String {

@@ -1,8 +1,8 @@
 //! What the workers of one Envoy tell each other about one key source, in the proxy's shared data.
 //!
 //! Every plugin with the same `vm_id` can write there, so whatever is read is untrusted: it is
-//! parsed strictly, and no time in it can keep a worker from fetching for longer than an honest one
-//! could.
+//! parsed strictly, and what cannot be true counts as absent. A time that lies ahead is one of those:
+//! it is nonsense, or from before the clock was set back.
 
 use std::time::Duration;
 
@@ -10,11 +10,18 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::jwks::key_set::MAX_SET_OCTETS;
-use crate::jwks::schedule::{LONGEST_FLIGHT, LONGEST_WAIT};
+use crate::jwks::schedule::LONGEST_FLIGHT;
 use crate::time::UnixTime;
 
 /// The format of the entries; part of their names, so that two versions do not meet.
 pub const FORMAT: &str = "1";
+
+/// The greatest number of a fetch that is believed: one a millisecond for as long as there are
+/// computers does not reach it.
+const MAX_NUMBER: u64 = 1 << 53;
+
+/// Longest entity tag that is sent back, in octets.
+pub const MAX_ETAG: usize = 256;
 
 /// Largest entry that is read: every octet of a set may take two in JSON.
 const MAX_OCTETS: usize = 2 * MAX_SET_OCTETS + 4096;
@@ -35,6 +42,8 @@ pub struct Notice {
     pub failures: u32,
     /// When to try again after a failure.
     pub due: UnixTime,
+    /// Until when the issuer wants to be left alone.
+    pub not_before: UnixTime,
 }
 
 /// A key set as one worker fetched it.
@@ -73,12 +82,13 @@ impl Notice {
     /// Reads an entry; nonsense counts as absent.
     pub fn decode(octets: &[u8], now: UnixTime) -> Option<Self> {
         let notice: Self = decode(octets)?;
-        Some(Self {
-            began: notice.began.min(now),
-            until: notice.until.map(|until| until.min(now.after(LONGEST_FLIGHT))),
-            due: notice.due.min(now.after(LONGEST_WAIT)),
-            ..notice
-        })
+        if notice.number > MAX_NUMBER || notice.keys > MAX_NUMBER {
+            return None;
+        }
+        let began = past(notice.began, now);
+        let longest = began.after(LONGEST_FLIGHT);
+        let until = notice.until.filter(|until| now < *until && *until <= longest);
+        Some(Self { began, until, ..notice })
     }
 
     /// The text of the entry.
@@ -90,18 +100,31 @@ impl Notice {
 impl SharedKeys {
     /// Reads an entry; nonsense counts as absent.
     pub fn decode(octets: &[u8], now: UnixTime) -> Option<Self> {
-        let mut keys: Self = decode(octets)?;
-        let found = keys.found.iter_mut().map(|found| &mut found.at);
-        for time in found.chain([&mut keys.began, &mut keys.fetched]) {
-            *time = (*time).min(now);
+        let keys: Self = decode(octets)?;
+        if keys.number > MAX_NUMBER || keys.generation > MAX_NUMBER {
+            return None;
         }
-        Some(keys)
+        let found = keys.found.map(|found| Found { at: past(found.at, now), ..found });
+        let began = past(keys.began, now);
+        let etag = keys.etag.filter(|etag| is_etag(etag));
+        // As old as it says, or else of now: its age only decides when to ask again.
+        Some(Self { began, fetched: keys.fetched.min(now), etag, found, ..keys })
     }
 
     /// The text of the entry.
     pub fn encode(&self) -> Vec<u8> {
         serde_json::to_vec(self).unwrap_or_default()
     }
+}
+
+/// A time that is not ahead; one that is says nothing, and counts as long ago.
+fn past(time: UnixTime, now: UnixTime) -> UnixTime {
+    if time > now { UnixTime::default() } else { time }
+}
+
+/// Whether this can be sent as a header field.
+pub(super) fn is_etag(text: &str) -> bool {
+    text.len() <= MAX_ETAG && text.bytes().all(|octet| octet.is_ascii_graphic() || octet == b' ')
 }
 
 fn decode<T: DeserializeOwned>(octets: &[u8]) -> Option<T> {
@@ -122,6 +145,7 @@ mod tests {
             keys: 6,
             failures: 2,
             due: at(11),
+            not_before: at(11),
         };
         assert_eq!(Notice::decode(&notice.encode(), at(10)), Some(notice));
         let keys = SharedKeys {
@@ -146,19 +170,23 @@ mod tests {
 
     #[test]
     fn times_from_nowhere_keep_nobody_waiting() {
-        let now = UnixTime::from_secs(100);
+        let now = UnixTime::from_secs(1000);
         let far = UnixTime::from_secs(u64::MAX);
-        let notice = Notice {
-            number: u64::MAX,
-            began: far,
-            until: Some(far),
-            keys: 1,
-            failures: 9,
-            due: far,
-        };
-        let read = Notice::decode(&notice.encode(), now).unwrap();
-        assert_eq!(read.began, now);
-        assert_eq!(read.until, Some(now.after(LONGEST_FLIGHT)));
-        assert_eq!(read.due, now.after(LONGEST_WAIT));
+        let read = |notice: &Notice, now| Notice::decode(&notice.encode(), now);
+        let lease = |began, until| Notice { number: 1, began, until, ..Notice::default() };
+        let good = lease(UnixTime::from_secs(990), Some(UnixTime::from_secs(1010)));
+        assert_eq!(read(&good, now), Some(good.clone()));
+        for bad in [
+            lease(far, Some(far)),
+            lease(now, Some(far)),
+            lease(far, Some(now.after(LONGEST_FLIGHT))),
+        ] {
+            assert_eq!(read(&bad, now).unwrap().until, None);
+        }
+        // Before the clock was set back, this was an honest one.
+        let back = read(&good, UnixTime::from_secs(500)).unwrap();
+        assert_eq!((back.began, back.until), (UnixTime::default(), None));
+        assert_eq!(read(&Notice { number: u64::MAX, ..good.clone() }, now), None);
+        assert_eq!(read(&Notice { keys: u64::MAX, ..good }, now), None);
     }
 }

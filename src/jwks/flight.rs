@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::jwks::answer::FetchFailure;
 use crate::jwks::board::Found;
 use crate::jwks::schedule::{
     ANSWER_GRACE, DISCOVERY_FRESH, FAILURES_UNTIL_REDISCOVERY, FetchSettings,
@@ -34,7 +35,7 @@ pub struct Ask {
 }
 
 /// A fetch under way.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Flight {
     pub(super) number: u64,
     pub(super) leg: Leg,
@@ -43,6 +44,10 @@ pub(super) struct Flight {
     pub(super) deadline: UnixTime,
     /// Whether it is for the sake of a `kid` that is not in the set.
     pub(super) for_kid: bool,
+    /// The entity tag that was sent along.
+    pub(super) etag: Option<String>,
+    /// What went wrong so far.
+    pub(super) trouble: Option<FetchFailure>,
 }
 
 impl Flight {
@@ -71,16 +76,11 @@ impl Flight {
         let questions = u32::try_from(before).unwrap_or(u32::MAX).saturating_add(1);
         let time = settings.timeout.saturating_mul(questions);
         let deadline = now.after(time).after(ANSWER_GRACE);
-        Self { number, leg, began: now, deadline, for_kid: false }
+        Self { number, leg, began: now, deadline, for_kid: false, etag: None, trouble: None }
     }
 
     /// The question to ask now.
-    pub(super) fn ask(
-        &self,
-        source: &Source,
-        found: Option<&Found>,
-        etag: Option<&str>,
-    ) -> Option<Ask> {
+    pub(super) fn ask(&self, source: &Source, found: Option<&Found>) -> Option<Ask> {
         let address = match (source, self.leg) {
             (Source::At(address), _) => address.clone(),
             (Source::Discovered(discovery), Leg::Metadata(index)) => {
@@ -88,8 +88,8 @@ impl Flight {
             }
             (Source::Discovered(discovery), Leg::Keys) => discovery.address(&found?.uri).ok()?,
         };
-        let etag = etag.filter(|_| self.leg == Leg::Keys).map(str::to_owned);
-        Some(Ask { number: self.number, leg: self.leg, address, etag, for_kid: self.for_kid })
+        let (number, leg, for_kid) = (self.number, self.leg, self.for_kid);
+        Some(Ask { number, leg, address, etag: self.etag.clone(), for_kid })
     }
 
     /// Moves all times back, after the clock did.

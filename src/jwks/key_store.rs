@@ -31,8 +31,8 @@ use crate::jwks::board::{Found, Notice, SharedKeys};
 use crate::jwks::flight::{Ask, Flight};
 use crate::jwks::held::Held;
 use crate::jwks::key_set::KeySet;
-use crate::jwks::key_store::sharing::Board;
-use crate::jwks::schedule::{FetchSettings, SOON};
+use crate::jwks::key_store::sharing::Others;
+use crate::jwks::schedule::{FetchSettings, MAX_BACK_OFF_WITHOUT_KEYS, SOON};
 use crate::jwks::source::Source;
 use crate::jwks::{KeyState, UnknownKid};
 use crate::time::UnixTime;
@@ -66,6 +66,8 @@ pub enum Step {
 pub enum Changed {
     /// The fetch failed; what was held is kept.
     Failed(FetchFailure),
+    /// The issuer's metadata led nowhere; the keys are fetched from where they were.
+    Misled(FetchFailure),
     /// Nothing that matters to requests.
     Nothing,
     /// The same keys, but when the next attempt will be made.
@@ -83,10 +85,14 @@ pub struct KeyStore {
     held: Option<Held>,
     phase: Phase,
     steps: VecDeque<Step>,
-    board: Board,
-    /// Failures since the last good answer, and when to try again.
+    /// None: there are none, or they cannot be heard.
+    others: Option<Box<Others>>,
+    /// Failures since the last good answer, when the latest was learnt of, and when to try again.
     failures: u32,
+    failed: UnixTime,
     retry: Option<UnixTime>,
+    /// Until when the issuer wants to be left alone.
+    not_before: UnixTime,
     /// When this store first wanted to fetch.
     first_began: Option<UnixTime>,
     /// When the latest fetch began, whoever's it is, and its number.
@@ -117,9 +123,11 @@ impl KeyStore {
             held: None,
             phase: Phase::Idle,
             steps: VecDeque::new(),
-            board: if shared { Board::unread() } else { Board::None },
+            others: shared.then(Box::default),
             failures: 0,
+            failed: UnixTime::default(),
             retry: None,
+            not_before: UnixTime::default(),
             first_began: None,
             last_began: None,
             last_number: 0,
@@ -133,15 +141,12 @@ impl KeyStore {
     pub fn next_step(&mut self, now: UnixTime) -> Option<Step> {
         if self.steps.is_empty() && matches!(self.phase, Phase::Idle) && now >= self.next_action() {
             self.first_began.get_or_insert(now);
-            match &self.board {
-                Board::None => {
-                    let flight = self.flight(now);
-                    self.take_off(flight);
-                }
-                Board::Shared { .. } => {
-                    self.phase = Phase::Looking;
-                    self.steps.push_back(Step::Look);
-                }
+            if self.others.is_some() {
+                self.phase = Phase::Looking;
+                self.steps.push_back(Step::Look);
+            } else {
+                let flight = self.flight(now);
+                self.take_off(flight);
             }
         }
         self.steps.pop_front()
@@ -232,9 +237,10 @@ impl KeyStore {
         if let Phase::InFlight(flight) | Phase::Claiming(flight) = &mut self.phase {
             flight.shift_back(span);
         }
-        self.board.shift_back(span);
+        self.others.iter_mut().for_each(|others| others.shift_back(span));
         let own = [&mut self.retry, &mut self.first_began, &mut self.last_began];
-        own.into_iter().flatten().for_each(back);
+        let own = own.into_iter().flatten();
+        own.chain([&mut self.failed, &mut self.not_before]).for_each(back);
         self.found.iter_mut().for_each(|found| back(&mut found.at));
         self.absent.shift_back(span);
     }
@@ -261,14 +267,20 @@ impl KeyStore {
 
     /// The same, were there no unknown `kid`.
     fn due_anyway(&self) -> UnixTime {
-        let refresh = self.held.as_ref().map_or(UnixTime::default(), |held| held.refresh);
-        self.retry.unwrap_or(refresh)
+        let held = self.held.as_ref();
+        let Some(retry) = self.retry else {
+            return held.map_or(UnixTime::default(), |held| held.refresh);
+        };
+        // From the moment that there are no usable keys, attempts are closer.
+        let end = held.map_or(UnixTime::default(), |held| self.end(held));
+        let closer = self.failed.after(MAX_BACK_OFF_WITHOUT_KEYS).max(end);
+        retry.min(closer).max(self.not_before)
     }
 
     /// None when a fetch is in flight or near; otherwise how far it is.
     fn wait(&self, now: UnixTime) -> Option<Duration> {
-        if self.board.is_busy(now) || matches!(self.phase, Phase::InFlight(_) | Phase::Claiming(_))
-        {
+        let busy = self.others.as_ref().is_some_and(|others| others.are_busy(now));
+        if busy || matches!(self.phase, Phase::InFlight(_) | Phase::Claiming(_)) {
             return None;
         }
         let wait = self.due().since(now);

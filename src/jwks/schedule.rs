@@ -21,8 +21,6 @@ pub const MAX_BACK_OFF_WITHOUT_KEYS: Duration = Duration::from_secs(5);
 /// The longest that a `Retry-After` is waited for: an issuer that says "tomorrow" is asked again
 /// in five minutes, since nobody gets in without keys.
 pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(300);
-/// The longest wait that anybody can ask for: `failed_refetch_duration` at its limit.
-pub const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 /// The longest that a fetch can take: two documents of metadata and the set, a minute each.
 pub const LONGEST_FLIGHT: Duration = Duration::from_secs(3 * 60 + 5);
 /// A fetch this close is worth waiting for.
@@ -32,6 +30,9 @@ pub const SOON: Duration = Duration::from_secs(1);
 pub const ANSWER_GRACE: Duration = Duration::from_secs(1);
 /// What is added to that before other workers take a fetch over.
 pub const LEASE_GRACE: Duration = Duration::from_secs(1);
+/// After so many claims that the host did not write, and that nobody else made, it is taken for one
+/// without shared data.
+pub const CLAIMS_UNTIL_ALONE: u8 = 3;
 /// How often a worker looks for keys of others while requests wait for them.
 pub const LOOK_WHILE_WAITING: Duration = Duration::from_millis(15);
 /// How often it looks otherwise: a withdrawn key is noticed by all workers within this.

@@ -34,11 +34,14 @@ impl Address {
         let authority = uri.authority()?.as_str();
         let authority = Some(authority).filter(|host| !host.is_empty() && !host.contains('@'))?;
         let path = uri.path_and_query()?.as_str();
+        // A scheme's own port says nothing, and hosts compare without regard to case (RFC 3986
+        // sections 3.2.2 and 6.2.3).
+        let port = if scheme == "https" { ":443" } else { ":80" };
+        let authority = authority.strip_suffix(port).unwrap_or(authority).to_ascii_lowercase();
         Some(Self {
             cluster: cluster.to_owned(),
             scheme: scheme.to_owned(),
-            // Host names compare without regard to case (RFC 3986 section 3.2.2).
-            authority: authority.to_ascii_lowercase(),
+            authority,
             path: if path.is_empty() { "/".to_owned() } else { path.to_owned() },
         })
     }
@@ -64,6 +67,8 @@ pub enum Source {
 pub struct Discovery {
     /// The issuer, as tokens name it.
     pub issuer: String,
+    /// Whether the issuer is `https`, and its keys must be.
+    pub secure: bool,
     /// Where its metadata may be, in the order in which to look.
     pub documents: Vec<Address>,
     /// The clusters that lead to hosts on which keys may be.
@@ -126,8 +131,9 @@ impl Discovery {
             Address { path, ..base.clone() }
         });
         let documents = documents.collect();
+        let secure = base.scheme == "https";
         clusters.entry(base.authority).or_insert_with(|| cluster.to_owned());
-        Some(Self { issuer: issuer.to_owned(), documents, clusters })
+        Some(Self { issuer: issuer.to_owned(), secure, documents, clusters })
     }
 
     /// The address of the keys, by the text of the metadata.
@@ -148,7 +154,7 @@ impl Discovery {
     /// `uri` as an address by way of the cluster that leads to its host.
     pub fn address(&self, uri: &str) -> Result<Address, MetadataError> {
         let address = Address::parse(uri, "").ok_or(MetadataError::NoAddress)?;
-        if self.issuer.starts_with("https:") && address.scheme != "https" {
+        if self.secure && address.scheme != "https" {
             return Err(MetadataError::NoAddress);
         }
         match self.clusters.get(&address.authority) {
@@ -183,19 +189,24 @@ impl Source {
         };
         match self {
             Self::At(address) => {
+                add("at");
                 address.parts().into_iter().for_each(&mut add);
             }
             Self::Discovered(discovery) => {
+                add("discovered");
+                add(&discovery.documents.len().to_string());
                 for document in &discovery.documents {
                     document.parts().into_iter().for_each(&mut add);
                 }
                 add(&discovery.issuer);
+                add(&discovery.clusters.len().to_string());
                 for (host, cluster) in &discovery.clusters {
                     add(host);
                     add(cluster);
                 }
             }
         };
+        add(&headers.len().to_string());
         for (name, value) in headers {
             add(name);
             add(value);
@@ -265,6 +276,9 @@ mod tests {
         for other in [r#"{"issuer":"https://i.test/"}"#, r#"{"issuer":["https://i.test"]}"#, "{}"] {
             assert_eq!(read(other), Err(MetadataError::OtherIssuer), "{other}");
         }
+        assert!(discovery("HTTPS://i.test").unwrap().address("http://i.test/k").is_err());
+        assert!(issuer.address("https://i.test:443/k").is_ok());
+        assert!(issuer.address("https://i.test:444/k").is_err());
         let plain = discovery("http://i.test").unwrap();
         assert!(plain.address("http://i.test/k").is_ok());
     }
@@ -285,6 +299,14 @@ mod tests {
             at("https://a/bc", "").digest(&[], &[]),
             Source::Discovered(discovery("https://a/b").unwrap()).digest(&[], &[]),
         ];
+        let with_cluster = |clusters: &[(&str, &str)]| {
+            let clusters = clusters.iter().map(|(host, name)| header(host, name)).collect();
+            Source::Discovered(Discovery::new("https://i.test", "main", &BOTH, clusters).unwrap())
+        };
+        assert_ne!(
+            with_cluster(&[("k.test", "keys")]).digest(&[], &[]),
+            with_cluster(&[]).digest(&[header("k.test", "keys")], &[])
+        );
         let different: std::collections::BTreeSet<_> = digests.iter().collect();
         assert_eq!(different.len(), digests.len());
         assert_eq!(base.digest(&[], &[]), at("https://A/b", "c").digest(&[], &[]));

@@ -282,9 +282,10 @@ impl RemoteKeys {
         };
         let headers = remote.request_headers;
         let shared_as = (!context.sharing.disabled).then(|| {
-            // Whoever shares a set must find the same keys in it usable.
+            // Whoever shares a set must find the same keys in it usable, and have the same patience.
             let strength = format!("{:?}", context.strength);
-            let digest = source.digest(&headers, &[&context.sharing.secret, &strength]);
+            let timeout = settings.timeout.as_millis().to_string();
+            let digest = source.digest(&headers, &[&context.sharing.secret, &strength, &timeout]);
             format!("jwt_gate/{FORMAT}/{digest}")
         });
         Some(Self { source, headers, settings, shared_as })

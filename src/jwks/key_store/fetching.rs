@@ -1,6 +1,5 @@
 //! How the store asks an issuer, and what it makes of the answers.
 
-use super::sharing::Board;
 use super::{Changed, KeyStore, Phase, Step};
 use crate::jwks::answer::{Cause, FetchFailure, Fetched};
 use crate::jwks::board::{Found, SharedKeys};
@@ -32,6 +31,13 @@ impl KeyStore {
             }
             _ => None,
         };
+        let same_tag = match &self.phase {
+            Phase::InFlight(flight) => {
+                let held = self.held.as_ref().and_then(|held| held.etag.as_ref());
+                began.is_some() && held.is_some() && flight.etag.as_ref() == held
+            }
+            _ => false,
+        };
         if self.held.as_ref().is_some_and(|held| number <= held.number) {
             return Changed::Nothing;
         }
@@ -42,13 +48,14 @@ impl KeyStore {
                 // A late answer to a fetch that was given up is good news, but it says nothing of
                 // the time after it was asked; counting it as old as the first fetch is safe.
                 let began = began.or(self.first_began).unwrap_or(now);
-                self.take_keys(number, began, fetched, now)
+                self.take_keys(number, began, fetched, same_tag, now)
             }) {
                 Ok((changed, keys)) => {
                     if began.is_some() {
                         self.phase = Phase::Idle;
-                        self.tell(number, Some(keys));
                     }
+                    // Also late: unless somebody has gone on since, these are the newest.
+                    self.tell(number, Some(keys));
                     changed
                 }
                 Err(failure) if began.is_some() => {
@@ -83,16 +90,21 @@ impl KeyStore {
     pub(super) fn take_off(&mut self, flight: Flight) {
         self.last_number = flight.number;
         self.last_began = Some(flight.began);
-        if let Board::Shared { others, .. } = &mut self.board {
-            *others = None;
+        if let Some(others) = &mut self.others {
+            others.until = None;
         }
         self.ask(flight);
     }
 
     fn ask(&mut self, flight: Flight) {
-        let etag = self.held.as_ref().and_then(|held| held.etag.as_deref());
+        let found = self.found.as_ref().map(|found| &found.uri);
+        // A tag belongs to the address that gave it.
+        let held = self.held.as_ref().filter(|held| {
+            flight.leg == Leg::Keys && held.found.as_ref().map(|found| &found.uri) == found
+        });
+        let flight = Flight { etag: held.and_then(|held| held.etag.clone()), ..flight };
         let number = flight.number;
-        match flight.ask(&self.source, self.found.as_ref(), etag) {
+        match flight.ask(&self.source, self.found.as_ref()) {
             Some(ask) => {
                 self.steps.push_back(Step::Fetch(ask));
                 self.phase = Phase::InFlight(flight);
@@ -118,25 +130,29 @@ impl KeyStore {
         let Phase::InFlight(flight) = std::mem::replace(&mut self.phase, Phase::Idle) else {
             return Changed::Nothing;
         };
-        match found {
+        let failure = match found {
             Ok(uri) => {
                 self.found = Some(Found { uri, at: now });
                 self.ask(Flight { leg: Leg::Keys, ..flight });
-                Changed::Nothing
+                return Changed::Nothing;
             }
-            Err(_) if self.source.has_document(index.saturating_add(1)) => {
-                self.ask(Flight { leg: Leg::Metadata(index.saturating_add(1)), ..flight });
-                Changed::Nothing
-            }
+            Err(failure) => match flight.trouble.clone() {
+                Some(before) => before.or_later(failure),
+                None => failure,
+            },
+        };
+        let flight = Flight { trouble: Some(failure.clone()), ..flight };
+        let next = index.saturating_add(1);
+        if self.source.has_document(next) && failure.retry_after.is_none() {
+            self.ask(Flight { leg: Leg::Metadata(next), ..flight });
+            Changed::Nothing
+        } else if self.found.is_some() {
             // Where the keys were is the best guess.
-            Err(_) if self.found.is_some() => {
-                self.ask(Flight { leg: Leg::Keys, ..flight });
-                Changed::Nothing
-            }
-            Err(failure) => {
-                self.fail(number, &failure, now);
-                Changed::Failed(failure)
-            }
+            self.ask(Flight { leg: Leg::Keys, ..flight });
+            Changed::Misled(failure)
+        } else {
+            self.fail(number, &failure, now);
+            Changed::Failed(failure)
         }
     }
 
@@ -145,16 +161,17 @@ impl KeyStore {
         number: u64,
         began: UnixTime,
         fetched: Fetched<'_>,
+        same_tag: bool,
         now: UnixTime,
     ) -> Result<(Changed, SharedKeys), FetchFailure> {
         let held = self.held.as_ref();
-        let (text, etag) = match (fetched.body, held.filter(|held| held.etag.is_some())) {
+        let (text, etag) = match (fetched.body, held.filter(|_| same_tag)) {
             (Some(body), _) => match str::from_utf8(body) {
                 Ok(text) => (text.to_owned(), fetched.etag),
                 Err(_) => return Err(Cause::Body(KeySetError::NotJson).into()),
             },
             (None, Some(held)) => (held.text.clone(), fetched.etag.or_else(|| held.etag.clone())),
-            // "Not modified" to somebody who did not ask that.
+            // "Not modified" to somebody who did not ask that, or about another set.
             (None, None) => return Err(Cause::Status(304).into()),
         };
         let generation = match held {
@@ -186,14 +203,19 @@ impl KeyStore {
         self.held = Some(held);
         self.failures = 0;
         self.retry = None;
+        self.not_before = UnixTime::default();
         self.wanted = false;
         Ok(if same { Changed::Renewed } else { Changed::Replaced })
     }
 
     fn fail(&mut self, number: u64, failure: &FetchFailure, now: UnixTime) {
         self.failures = self.failures.saturating_add(1);
-        let asked = failure.retry_after.unwrap_or_default().min(MAX_RETRY_AFTER);
-        self.retry = Some(now.after(self.back_off(now).max(asked)));
+        self.failed = now;
+        self.retry = Some(now.after(self.back_off(now)));
+        self.not_before = match failure.retry_after {
+            Some(asked) => now.after(asked.min(MAX_RETRY_AFTER)),
+            None => UnixTime::default(),
+        };
         self.wanted = false;
         self.phase = Phase::Idle;
         self.tell(number, None);

@@ -2,23 +2,26 @@
 
 use super::{Changed, KeyStore, NotShared, Phase, Seen, Step};
 use crate::jwks::board::{Notice, SharedKeys};
-use crate::jwks::schedule::{LEASE_GRACE, LOOK, LOOK_WHILE_WAITING};
+use crate::jwks::schedule::{
+    CLAIMS_UNTIL_ALONE, LEASE_GRACE, LOOK, LOOK_WHILE_WAITING, MAX_RETRY_AFTER,
+};
 use crate::time::UnixTime;
 use std::time::Duration;
 
 /// What is known of the other workers.
-pub(super) enum Board {
-    /// There are none, or they cannot be heard.
-    None,
-    Shared {
-        looked: Option<UnixTime>,
-        /// Until when another worker's fetch is left alone.
-        others: Option<UnixTime>,
-        /// Keys that could not be read are not tried again.
-        spoiled: u64,
-        /// How a fetch of this store went, until it stands on the notice.
-        outcome: Option<Outcome>,
-    },
+#[derive(Default)]
+pub(super) struct Others {
+    looked: Option<UnixTime>,
+    /// Until when another worker's fetch is left alone.
+    pub(super) until: Option<UnixTime>,
+    /// Keys that could not be read are not tried again.
+    spoiled: u64,
+    /// The latest fetch whose end was noticed.
+    settled: u64,
+    /// Claims in a row that were not written.
+    refused: u8,
+    /// How a fetch of this store went, until it stands on the notice.
+    outcome: Option<Outcome>,
 }
 
 pub(super) struct Outcome {
@@ -26,23 +29,16 @@ pub(super) struct Outcome {
     keys: Option<SharedKeys>,
 }
 
-impl Board {
-    /// What is known before the first look.
-    pub(super) fn unread() -> Self {
-        Self::Shared { looked: None, others: None, spoiled: 0, outcome: None }
-    }
-
+impl Others {
     /// Whether another worker fetches.
-    pub(super) fn is_busy(&self, now: UnixTime) -> bool {
-        matches!(self, Self::Shared { others: Some(until), .. } if now < *until)
+    pub(super) fn are_busy(&self, now: UnixTime) -> bool {
+        self.until.is_some_and(|until| now < until)
     }
 
     /// Moves all times back, after the clock did.
     pub(super) fn shift_back(&mut self, span: Duration) {
-        if let Self::Shared { looked, others, .. } = self {
-            for time in looked.iter_mut().chain(others) {
-                *time = time.before(span);
-            }
+        for time in self.looked.iter_mut().chain(&mut self.until) {
+            *time = time.before(span);
         }
     }
 }
@@ -50,14 +46,13 @@ impl Board {
 impl KeyStore {
     /// When to do something, if nothing is under way.
     pub(super) fn next_action(&self) -> UnixTime {
-        let Board::Shared { looked, others, outcome, .. } = &self.board else {
-            return self.due();
-        };
-        let Some(looked) = looked.filter(|_| outcome.is_none()) else {
+        let Some(others) = &self.others else { return self.due() };
+        let Some(looked) = others.looked.filter(|_| others.outcome.is_none()) else {
             return UnixTime::default();
         };
         let look = looked.after(if self.wanted { LOOK_WHILE_WAITING } else { LOOK });
-        let fetch = others.unwrap_or_else(|| self.due()).max(looked.after(LOOK_WHILE_WAITING));
+        let fetch =
+            others.until.unwrap_or_else(|| self.due()).max(looked.after(LOOK_WHILE_WAITING));
         look.min(fetch)
     }
 
@@ -71,18 +66,21 @@ impl KeyStore {
             return Changed::Nothing;
         }
         self.phase = Phase::Idle;
-        let (Ok((text, seen)), Board::Shared { looked, others, spoiled, outcome }) =
-            (notice, &mut self.board)
-        else {
-            self.board = Board::None;
+        let (Ok((text, seen)), Some(others)) = (notice, &mut self.others) else {
+            self.others = None;
             return Changed::Nothing;
         };
+        // Nothing was written, by nobody: the host only pretends.
+        if text.is_none() && others.refused >= CLAIMS_UNTIL_ALONE {
+            self.others = None;
+            return Changed::Nothing;
+        }
         let notice = text.and_then(|text| Notice::decode(text, now)).unwrap_or_default();
-        let spoiled = *spoiled;
-        let outcome = outcome.take().filter(|outcome| outcome.number == notice.number);
-        *looked = Some(now);
+        let outcome = others.outcome.take().filter(|outcome| outcome.number == notice.number);
+        others.looked = Some(now);
         // This store's own fetch is over.
-        *others = notice.until.filter(|until| now < *until && outcome.is_none());
+        others.until = notice.until.filter(|until| now < *until && outcome.is_none());
+        let spoiled = others.spoiled;
         if let Some(outcome) = outcome {
             self.settle(notice, outcome, seen);
             return Changed::Nothing;
@@ -93,9 +91,9 @@ impl KeyStore {
             self.steps.push_back(Step::Take);
             return Changed::Nothing;
         }
-        let changed = self.adopt(&notice);
-        let alone = matches!(&self.board, Board::Shared { others: None, .. });
-        if alone && now >= self.due() {
+        let changed = self.adopt(&notice, now);
+        let busy = self.others.as_ref().is_some_and(|others| others.until.is_some());
+        if !busy && now >= self.due() {
             let flight = self.flight(now);
             let until = Some(flight.deadline.after(LEASE_GRACE));
             let claim = Notice { number: flight.number, began: now, until, ..notice };
@@ -106,23 +104,37 @@ impl KeyStore {
     }
 
     /// Believes how somebody else's latest fetch went.
-    fn adopt(&mut self, notice: &Notice) -> Changed {
+    fn adopt(&mut self, notice: &Notice, now: UnixTime) -> Changed {
         if notice.number < self.last_number {
             return Changed::Nothing;
         }
         self.last_number = notice.number;
         self.last_began = self.last_began.max(Some(notice.began));
-        let news = notice.until.is_none() && notice.failures != self.failures;
-        if news {
-            self.failures = notice.failures;
-            self.retry = Some(notice.due).filter(|_| notice.failures > 0);
-            self.wanted = self.wanted && notice.failures == 0;
+        let Some(others) = &mut self.others else { return Changed::Nothing };
+        let newer = notice.number > others.settled || notice.failures != self.failures;
+        if notice.until.is_some() || !newer {
+            return Changed::Nothing;
         }
-        if news { Changed::Outlook } else { Changed::Nothing }
+        others.settled = notice.number;
+        if notice.failures == 0 && self.failures == 0 {
+            return Changed::Nothing;
+        }
+        // Whoever failed may have other settings, or a clock of before: no wait is longer than this
+        // store's own.
+        let latest = now.after(self.settings.longest_back_off);
+        self.failures = notice.failures;
+        self.failed = now;
+        self.retry = Some(notice.due.min(latest)).filter(|_| notice.failures > 0);
+        self.not_before = notice.not_before.min(now.after(MAX_RETRY_AFTER));
+        self.wanted = self.wanted && notice.failures == 0;
+        Changed::Outlook
     }
 
     /// Takes whether the notice was written.
     pub fn posted(&mut self, written: bool) {
+        if let (Phase::Claiming(_), Some(others)) = (&self.phase, &mut self.others) {
+            others.refused = if written { 0 } else { others.refused.saturating_add(1) };
+        }
         match std::mem::replace(&mut self.phase, Phase::Idle) {
             Phase::Claiming(flight) if written => self.take_off(flight),
             // Somebody was faster: the next look shows who.
@@ -139,8 +151,8 @@ impl KeyStore {
         match keys.filter(|keys| keys.number >= number).and_then(|keys| self.hold(keys, now).ok()) {
             Some(changed) => changed,
             None => {
-                if let Board::Shared { spoiled, .. } = &mut self.board {
-                    *spoiled = number;
+                if let Some(others) = &mut self.others {
+                    others.spoiled = number;
                 }
                 Changed::Nothing
             }
@@ -149,23 +161,27 @@ impl KeyStore {
 
     /// Keeps how a fetch went until it can be put on the notice.
     pub(super) fn tell(&mut self, number: u64, keys: Option<SharedKeys>) {
-        if let Board::Shared { outcome, .. } = &mut self.board {
-            *outcome = Some(Outcome { number, keys });
+        if let Some(others) = &mut self.others {
+            others.outcome = Some(Outcome { number, keys });
         }
     }
 
     /// Puts on the notice how a fetch went. Keys come first, so that whoever reads of them finds
     /// them.
     fn settle(&mut self, notice: Notice, outcome: Outcome, seen: Seen) {
+        if let Some(others) = &mut self.others {
+            others.settled = notice.number;
+        }
         let over = Notice { until: None, ..notice };
         let over = match outcome.keys {
             Some(keys) => {
                 self.steps.push_back(Step::Publish(keys));
-                Notice { keys: outcome.number, failures: 0, due: UnixTime::default(), ..over }
+                let (due, not_before) = (UnixTime::default(), UnixTime::default());
+                Notice { keys: outcome.number, failures: 0, due, not_before, ..over }
             }
             None => {
                 let due = self.retry.unwrap_or_default();
-                Notice { failures: self.failures, due, ..over }
+                Notice { failures: self.failures, due, not_before: self.not_before, ..over }
             }
         };
         self.steps.push_back(Step::Post(over, seen));
