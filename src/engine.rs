@@ -46,6 +46,7 @@ pub struct Engine {
     verified: Vec<VerifiedTokens>,
     waiting: WaitingRoom,
     effects: VecDeque<Effect>,
+    told_of_distrust: bool,
     log_limit: LogLimit,
     now: UnixTime,
 }
@@ -69,6 +70,7 @@ impl Engine {
             verified: Vec::new(),
             waiting: WaitingRoom::default(),
             effects: VecDeque::new(),
+            told_of_distrust: false,
             log_limit: LogLimit::default(),
             now: UnixTime::default(),
         }
@@ -205,6 +207,14 @@ impl Engine {
         let (known, checked) = budget.spent();
         for (count, counter) in [(known, Counter::CacheHit), (checked, Counter::CacheMiss)] {
             self.effects.extend((0..count).map(|_| Effect::Count(counter)));
+        }
+        if budget.met_distrusted_key() {
+            self.count(Counter::DistrustedKey);
+            if !std::mem::replace(&mut self.told_of_distrust, true) {
+                let line = "the fast arithmetic disagreed with the library for a key, which only \
+                            the library serves from now on; please report this";
+                self.log(LogLevel::Error, line.to_owned());
+            }
         }
         verdict
     }

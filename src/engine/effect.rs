@@ -112,6 +112,9 @@ pub enum Counter {
     Allowed,
     /// Requests refused.
     Denied,
+    /// Requests for which a key was used that only the library serves, since arithmetic of our own
+    /// disagreed with it.
+    DistrustedKey,
     /// Requests refused, by reason.
     DeniedFor(Reason),
     /// Fetches that brought no keys.
@@ -179,6 +182,7 @@ impl Counter {
             Self::CacheHit => "jwt_cache_hit".to_owned(),
             Self::CacheMiss => "jwt_cache_miss".to_owned(),
             Self::Denied => "denied".to_owned(),
+            Self::DistrustedKey => "distrusted_key".to_owned(),
             Self::DeniedFor(reason) => format!("denied_for.{}", reason.code()),
             Self::FetchFailed => "jwks_fetch_failed".to_owned(),
             Self::FetchSucceeded => "jwks_fetch_success".to_owned(),

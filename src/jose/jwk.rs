@@ -178,6 +178,11 @@ impl Jwk {
         self.algorithm.is_none_or(|own| own == algorithm) && self.serves(algorithm)
     }
 
+    /// Whether arithmetic of our own was wrong for this key, so that only the library serves it.
+    pub fn is_distrusted(&self) -> bool {
+        matches!(&self.key, VerifyingKey::Rsa(key) if key.is_distrusted())
+    }
+
     /// Checks one signature.
     pub fn verify(
         &self,

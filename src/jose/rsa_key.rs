@@ -177,3 +177,73 @@ fn mgf1<D: Digest>(seed: &[u8], length: usize) -> Vec<u8> {
     mask.truncate(length);
     mask
 }
+
+#[cfg(test)]
+mod tests {
+    use rsa::BoxedUint;
+    use sha2::{Sha256, Sha512};
+
+    use super::*;
+
+    fn key(modulus: &[u8]) -> RsaKey {
+        let modulus = BoxedUint::from_be_slice_vartime(modulus);
+        RsaKey::new(RsaPublicKey::new_unchecked(modulus, BoxedUint::from(65_537_u32)))
+    }
+
+    /// An odd number of 2048 bits; whether it is a product of primes plays no part here.
+    fn modulus(last: u8) -> Vec<u8> {
+        let mut modulus = vec![0xa5; 256];
+        modulus[255] = last;
+        modulus
+    }
+
+    #[test]
+    fn the_first_signature_is_checked_by_the_library_too() {
+        let good = key(&modulus(1));
+        assert!(good.fast.is_some());
+        assert!(!good.verify_pkcs1::<Sha256>(b"input", &[7; 256]));
+        assert_eq!(good.trust.get(), Trust::Earned);
+        assert!(!good.verify_pss::<Sha256>(b"input", &[7; 256]));
+        assert!(!good.is_distrusted());
+    }
+
+    #[test]
+    fn arithmetic_that_is_wrong_is_never_used_again() {
+        let mut wrong = key(&modulus(1));
+        // What the library refuses, a broken arithmetic accepts.
+        assert!(!wrong.agreed(|_| Some(true), || false));
+        assert!(wrong.is_distrusted());
+        assert!(wrong.agreed(|_| Some(false), || true), "only the library is asked");
+        assert!(wrong.clone().is_distrusted(), "copies know it");
+        // And what the library accepts, it refuses: nobody is turned away.
+        wrong.trust.set(Trust::Untried);
+        assert!(wrong.agreed(|_| None, || true));
+        assert!(wrong.is_distrusted());
+        wrong.fast = None;
+        assert!(wrong.agreed(|_| Some(false), || true), "without fast arithmetic");
+    }
+
+    #[test]
+    fn encodings() {
+        let encoding = pkcs1_encoding::<Sha256>(&[9; 32], 256).unwrap();
+        assert_eq!(encoding.len(), 256);
+        assert_eq!(encoding[..3], [0, 1, 0xff]);
+        // RFC 8017 section 9.2, note 1.
+        let info = [
+            0, 0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02,
+            0x01, 0x05, 0x00, 0x04, 0x20, 9,
+        ];
+        assert_eq!(encoding[204..225], info);
+        assert_eq!(
+            pkcs1_encoding::<Sha512>(&[9; 64], 93),
+            None,
+            "fewer than eight octets of padding"
+        );
+        assert!(pkcs1_encoding::<Sha512>(&[9; 64], 94).is_some());
+        for length in [0, 1, 31, 32, 33, 65, 256] {
+            for bits in [511, 512, 513] {
+                let _ = pss_is_good::<Sha256>(&[9; 32], &vec![0xbc; length], bits);
+            }
+        }
+    }
+}

@@ -28,6 +28,7 @@ pub struct Budget {
     signatures: Cell<Option<usize>>,
     octets: Cell<Option<usize>>,
     known: Cell<usize>,
+    distrusted: Cell<bool>,
 }
 
 impl Default for Budget {
@@ -36,6 +37,7 @@ impl Default for Budget {
             signatures: Cell::new(Some(MAX_SIGNATURE_CHECKS)),
             octets: Cell::new(Some(MAX_OCTETS_READ)),
             known: Cell::default(),
+            distrusted: Cell::default(),
         }
     }
 }
@@ -45,6 +47,11 @@ impl Budget {
     pub fn spent(&self) -> (usize, usize) {
         let left = self.signatures.get().unwrap_or_default();
         (self.known.get(), MAX_SIGNATURE_CHECKS.saturating_sub(left))
+    }
+
+    /// Whether a key was used for which arithmetic of our own was wrong.
+    pub fn met_distrusted_key(&self) -> bool {
+        self.distrusted.get()
     }
 
     /// Takes one signature check; false when there was none left.
@@ -145,8 +152,12 @@ impl Evaluation<'_> {
         jws: SignedJws<'t>,
         candidates: Vec<&Jwk>,
     ) -> Result<VerifiedPayload<'t>, Reason> {
-        let affordable = candidates.into_iter().take_while(|_| self.budget.spend_signature());
-        jws.verify(affordable).map_err(|error| match error {
+        let affordable = candidates.iter().copied().take_while(|_| self.budget.spend_signature());
+        let verified = jws.verify(affordable);
+        if candidates.iter().any(|key| key.is_distrusted()) {
+            self.budget.distrusted.set(true);
+        }
+        verified.map_err(|error| match error {
             NotVerified::Length => Reason::SignatureLength,
             NotVerified::Signature if self.budget.signatures.get().is_none() => {
                 Reason::TooManyTokens
