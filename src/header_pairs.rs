@@ -1,26 +1,35 @@
 //! The Proxy-Wasm encoding of header maps: a count, the lengths of all names and values, then
 //! the octets of each with a NUL behind it.
 
-type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
+use crate::request::{Fields, Place};
 
 /// Decodes what the host sent; none if it does not hold together.
-pub(super) fn decode(encoded: &[u8]) -> Option<Pairs> {
+pub(super) fn decode(encoded: Vec<u8>) -> Option<Fields> {
     if encoded.is_empty() {
-        return Some(Vec::new());
+        return Some(Fields::default());
     }
-    let (count, mut lengths) = split_length(encoded)?;
-    let mut texts = lengths.get(count.checked_mul(8)?..)?;
-    let mut pairs = Vec::with_capacity(count);
+    let (count, mut lengths) = split_length(&encoded)?;
+    let mut start = count.checked_mul(8)?.checked_add(4)?;
+    // More than there is would be nonsense, and memory for it an attack.
+    if start > encoded.len() {
+        return None;
+    }
+    let mut places = Vec::with_capacity(count);
     for _ in 0..count {
         let (name_len, rest) = split_length(lengths)?;
         let (value_len, rest) = split_length(rest)?;
         lengths = rest;
-        let (name, rest) = split_text(texts, name_len)?;
-        let (value, rest) = split_text(rest, value_len)?;
-        texts = rest;
-        pairs.push((name.to_vec(), value.to_vec()));
+        let mut text = |len: usize| {
+            let end = start.checked_add(len)?;
+            let range = start..end;
+            // Each text has a NUL behind it.
+            (*encoded.get(end)? == 0).then_some(())?;
+            start = end.checked_add(1)?;
+            Some(range)
+        };
+        places.push(Place { name: text(name_len)?, value: text(value_len)? });
     }
-    Some(pairs)
+    Some(Fields::new(encoded, places))
 }
 
 /// Encodes headers for the host.
@@ -46,29 +55,28 @@ fn split_length(octets: &[u8]) -> Option<(usize, &[u8])> {
     Some((usize::try_from(u32::from_le_bytes(*length)).ok()?, rest))
 }
 
-fn split_text(octets: &[u8], len: usize) -> Option<(&[u8], &[u8])> {
-    let (text, rest) = octets.split_at_checked(len)?;
-    Some((text, rest.strip_prefix(&[0])?))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn decodes_what_it_encodes() {
-        let pairs = decode(&encode(&[("a", "b"), ("", ""), ("c-d", "e f")])).unwrap();
         let expected = [("a", "b"), ("", ""), ("c-d", "e f")];
-        assert_eq!(pairs, expected.map(|(n, v)| (n.as_bytes().to_vec(), v.as_bytes().to_vec())));
-        assert_eq!(decode(&[]), Some(vec![]));
+        let fields = decode(encode(&expected)).unwrap();
+        let pairs: Vec<_> = fields.iter().collect();
+        assert_eq!(pairs, expected.map(|(name, value)| (name.as_bytes(), value.as_bytes())));
+        assert_eq!(decode(Vec::new()), Some(Fields::default()));
     }
 
     #[test]
     fn nonsense_is_refused() {
         let good = encode(&[("a", "b")]);
         for end in 1..good.len() {
-            assert_eq!(decode(&good[..end]), None, "{end}");
+            assert_eq!(decode(good[..end].to_vec()), None, "{end}");
         }
-        assert_eq!(decode(&[255; 64]), None);
+        assert_eq!(decode(vec![255; 64]), None);
+        let mut without_end = good;
+        *without_end.last_mut().unwrap() = 1;
+        assert_eq!(decode(without_end), None);
     }
 }

@@ -362,7 +362,11 @@ fn read_answer(headers: usize) -> Result<Answer, FetchFailure> {
     // One octet more than is allowed: enough to see that it is too much.
     let limit = MAX_SET_OCTETS.saturating_add(1);
     Ok(Answer {
-        headers: abi::headers(MapType::HttpCallResponseHeaders).unwrap_or_default(),
+        headers: abi::headers(MapType::HttpCallResponseHeaders)
+            .unwrap_or_default()
+            .iter()
+            .map(|(name, value)| (name.to_vec(), value.to_vec()))
+            .collect(),
         body: abi::buffer(BufferType::HttpCallResponseBody, limit).unwrap_or_default(),
     })
 }

@@ -3,10 +3,59 @@
 //! Header names are in lower case, as Envoy holds them; values are octets, since HTTP does not
 //! promise more.
 
+use std::ops::Range;
+
+/// Header fields in one piece of memory, as the host hands them over: a request has a dozen of them,
+/// and most are never looked at.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Fields {
+    octets: Vec<u8>,
+    places: Vec<Place>,
+}
+
+/// Where a field is.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Place {
+    /// Its name.
+    pub name: Range<usize>,
+    /// Its value.
+    pub value: Range<usize>,
+}
+
+impl Fields {
+    /// Fields at these places; one that is beyond the end counts as empty.
+    pub fn new(octets: Vec<u8>, places: Vec<Place>) -> Self {
+        Self { octets, places }
+    }
+
+    /// Names and values.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let text = |range: &Range<usize>| self.octets.get(range.clone()).unwrap_or_default();
+        self.places.iter().map(move |place| (text(&place.name), text(&place.value)))
+    }
+}
+
+impl FromIterator<(Vec<u8>, Vec<u8>)> for Fields {
+    fn from_iter<T: IntoIterator<Item = (Vec<u8>, Vec<u8>)>>(pairs: T) -> Self {
+        let mut fields = Self::default();
+        let append = |octets: &mut Vec<u8>, text: Vec<u8>| {
+            let start = octets.len();
+            octets.extend(text);
+            start..octets.len()
+        };
+        for (name, value) in pairs {
+            let name = append(&mut fields.octets, name);
+            let value = append(&mut fields.octets, value);
+            fields.places.push(Place { name, value });
+        }
+        fields
+    }
+}
+
 /// The head of a request as the host handed it over.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct RequestHead {
-    headers: Vec<(Vec<u8>, Vec<u8>)>,
+    fields: Fields,
     properties: Vec<(PropertyPath, Vec<u8>)>,
 }
 
@@ -16,7 +65,12 @@ pub type PropertyPath = Vec<String>;
 impl RequestHead {
     /// A head of these headers, pseudo-headers included, in their order.
     pub fn new(headers: Vec<(Vec<u8>, Vec<u8>)>) -> Self {
-        Self { headers, properties: Vec::new() }
+        Self::of(headers.into_iter().collect())
+    }
+
+    /// The same, as the host hands them over.
+    pub fn of(fields: Fields) -> Self {
+        Self { fields, properties: Vec::new() }
     }
 
     /// The same head, with what the proxy knows beside the headers.
@@ -48,7 +102,7 @@ impl RequestHead {
 
     /// All headers.
     pub fn headers(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.headers.iter().map(|(name, value)| (name.as_slice(), value.as_slice()))
+        self.fields.iter()
     }
 
     /// Every value of the header `name`.

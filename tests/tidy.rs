@@ -16,7 +16,7 @@ const MAY_USE: [(&str, &[&str]); 16] = [
     ("engine", &["denial", "jwks", "policy", "request", "time"]),
     ("expression", &[]),
     ("extract", &["request"]),
-    ("header_pairs", &[]),
+    ("header_pairs", &["request"]),
     ("host", &["denial", "engine", "header_pairs", "jwks", "policy", "request", "time"]),
     ("jose", &["json"]),
     ("json", &[]),

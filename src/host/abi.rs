@@ -13,6 +13,7 @@ use proxy_wasm::types::{BufferType, LogLevel, MapType, MetricType};
 
 use crate::header_pairs;
 use crate::jwks::key_store::Seen;
+use crate::request::Fields;
 use crate::time::UnixTime;
 
 #[link(wasm_import_module = "env")]
@@ -152,12 +153,12 @@ pub(super) fn buffer(buffer: BufferType, max_len: usize) -> Checked<Vec<u8>> {
 }
 
 /// All pairs of a header map.
-pub(super) fn headers(map: MapType) -> Checked<Vec<(Vec<u8>, Vec<u8>)>> {
+pub(super) fn headers(map: MapType) -> Checked<Fields> {
     let (mut data, mut len) = (null_mut(), 0);
     // SAFETY: see the module.
     checked(unsafe { proxy_get_header_map_pairs(map as u32, &raw mut data, &raw mut len) })?;
     const MALFORMED: HostError = HostError(u32::MAX);
-    header_pairs::decode(&take(data, len)).ok_or(MALFORMED)
+    header_pairs::decode(take(data, len)).ok_or(MALFORMED)
 }
 
 /// Adds a request header.

@@ -72,7 +72,7 @@ impl Context for Stream {
 impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _headers: usize, _end_of_stream: bool) -> Action {
         let facts = abi::headers(MapType::HttpRequestHeaders)
-            .and_then(|headers| Ok((self.complete(RequestHead::new(headers)), abi::now()?)));
+            .and_then(|headers| Ok((self.complete(RequestHead::of(headers)), abi::now()?)));
         let decision = match facts {
             Ok((head, now)) => {
                 self.gate.engine.borrow_mut().handle_request(StreamId(self.id), head, now)

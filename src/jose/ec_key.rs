@@ -128,6 +128,8 @@ where
     table: OnceCell<Rc<Table<C>>>,
     uses: Cell<u32>,
     trust: Cell<Trust>,
+    /// How many tables may be made yet, of this key and those that it shares memory with.
+    allowance: Rc<Cell<usize>>,
 }
 
 /// Whether the table is believed.
@@ -135,8 +137,6 @@ where
 enum Trust {
     /// It agreed with the library.
     Earned,
-    /// It is not wanted: it was wrong, or there are too many.
-    Never,
     /// It was wrong.
     Lost,
     /// It has not been tried.
@@ -153,6 +153,7 @@ where
             table: self.table.clone(),
             uses: self.uses.clone(),
             trust: self.trust.clone(),
+            allowance: Rc::clone(&self.allowance),
         }
     }
 }
@@ -168,6 +169,7 @@ where
             table: OnceCell::new(),
             uses: Cell::default(),
             trust: Cell::new(Trust::Untried),
+            allowance: Rc::new(Cell::new(1)),
         }
     }
 
@@ -176,11 +178,9 @@ where
         self.trust.get() == Trust::Lost
     }
 
-    /// Has the key do without a table.
-    pub fn forbid_table(&self) {
-        if self.trust.get() == Trust::Untried {
-            self.trust.set(Trust::Never);
-        }
+    /// Shares what there is for tables with other keys.
+    pub fn share_allowance(&mut self, allowance: &Rc<Cell<usize>>) {
+        self.allowance = Rc::clone(allowance);
     }
 
     /// Checks a signature in its fixed form: two coordinates of the curve's length, none of them
@@ -192,10 +192,10 @@ where
         let library = || verify_prehashed::<C>(&point, &digest, &signature).is_ok();
         let uses = self.uses.get().saturating_add(1);
         self.uses.set(uses);
-        if uses <= USES_BEFORE_TABLE || matches!(self.trust.get(), Trust::Lost | Trust::Never) {
+        if uses <= USES_BEFORE_TABLE || self.is_distrusted() {
             return library();
         }
-        let table = self.table.get_or_init(|| Rc::new(Table::new(point)));
+        let Some(table) = self.table(point) else { return library() };
         let answer = by_tables(table, &field_octets::<C>(&digest), &signature);
         if self.trust.get() == Trust::Earned {
             return answer;
@@ -203,6 +203,19 @@ where
         let reference = library();
         self.trust.set(if answer == reference { Trust::Earned } else { Trust::Lost });
         reference
+    }
+}
+
+impl<C: TableCurve> EcKey<C>
+where
+    SignatureSize<C>: ArraySize,
+{
+    /// The key's table, made now if there is room for one.
+    fn table(&self, point: ProjectivePoint<C>) -> Option<&Table<C>> {
+        if self.table.get().is_none() {
+            self.allowance.set(self.allowance.get().checked_sub(1)?);
+        }
+        Some(self.table.get_or_init(|| Rc::new(Table::new(point))))
     }
 }
 
@@ -322,12 +335,19 @@ mod tests {
             assert!(!key.verify::<Sha256>(b"other", &signature.to_bytes()));
         }
         assert_eq!(key.trust.get(), Trust::Earned);
-        let key = EcKey::new(*signing.verifying_key().as_affine());
-        key.forbid_table();
-        for _ in 0..6 {
-            assert!(verify(&key));
+        // Of three keys with room for two tables, the last one has none, and is none the worse.
+        let allowance = Rc::new(Cell::new(2));
+        let keys = [(); 3].map(|()| {
+            let mut key = EcKey::new(*signing.verifying_key().as_affine());
+            key.share_allowance(&allowance);
+            key
+        });
+        for key in &keys {
+            for _ in 0..6 {
+                assert!(verify(key));
+            }
         }
-        assert!(key.table.get().is_none() && !key.is_distrusted());
+        assert_eq!(keys.map(|key| key.table.get().is_some()), [true, true, false]);
     }
 
     #[test]

@@ -2,7 +2,9 @@
 //!
 //! Parsed once, when a set arrives. What is not usable says why, so that an operator can be told.
 
+use std::cell::Cell;
 use std::fmt;
+use std::rc::Rc;
 
 use ed25519_dalek::VerifyingKey as Ed25519Key;
 use rsa::{BoxedUint, RsaPublicKey};
@@ -190,17 +192,12 @@ impl Jwk {
         }
     }
 
-    /// Whether it may have a table of its multiples, which takes memory.
-    pub(crate) fn may_have_table(&self) -> bool {
-        matches!(&self.key, VerifyingKey::P256(_) | VerifyingKey::P384(_) | VerifyingKey::P521(_))
-    }
-
-    /// Has the key do without one.
-    pub(crate) fn forbid_table(&self) {
-        match &self.key {
-            VerifyingKey::P256(key) => key.forbid_table(),
-            VerifyingKey::P384(key) => key.forbid_table(),
-            VerifyingKey::P521(key) => key.forbid_table(),
+    /// Shares what there is for tables of multiples with other keys.
+    pub(crate) fn share_allowance(&mut self, tables: &Rc<Cell<usize>>) {
+        match &mut self.key {
+            VerifyingKey::P256(key) => key.share_allowance(tables),
+            VerifyingKey::P384(key) => key.share_allowance(tables),
+            VerifyingKey::P521(key) => key.share_allowance(tables),
             VerifyingKey::Ed25519(_) | VerifyingKey::Hmac(_) | VerifyingKey::Rsa(_) => {}
         }
     }

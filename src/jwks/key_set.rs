@@ -3,7 +3,9 @@
 //! A set is a JWK set (RFC 7517 section 5) or, in the form that Google published first and that
 //! the native filter reads wherever it reads JWK sets, an object of certificates by `kid`.
 
+use std::cell::Cell;
 use std::fmt;
+use std::rc::Rc;
 
 use serde_json::{Map, Value};
 
@@ -20,8 +22,8 @@ pub const MAX_KEYS: usize = 256;
 /// few keys of one name, and this bounds what such a token may cost.
 pub const MAX_TRIES: usize = 16;
 
-/// Most keys of a set that may have tables of their multiples, of some 60 KB (P-256) to 260 KB
-/// (P-521): issuers sign with one key, and with another one after a rotation.
+/// Most keys of a set that have tables of their multiples, of some 60 KB (P-256) to 260 KB (P-521);
+/// those that are used first. Issuers sign with one key, and with another one after a rotation.
 pub const MAX_TABLES: usize = 8;
 
 /// The usable keys of a set, and why the others are not.
@@ -102,9 +104,8 @@ impl KeySet {
         if keys.is_empty() {
             return Err(KeySetError::NoUsableKey(skipped.first().map(|key| key.reason)));
         }
-        for key in keys.iter().filter(|key| key.may_have_table()).skip(MAX_TABLES) {
-            key.forbid_table();
-        }
+        let tables = Rc::new(Cell::new(MAX_TABLES));
+        keys.iter_mut().for_each(|key| key.share_allowance(&tables));
         Ok(Self { keys, skipped })
     }
 
