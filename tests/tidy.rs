@@ -97,7 +97,7 @@ fn names_after<'a>(text: &'a str, marker: &'a str) -> impl Iterator<Item = &'a s
 
 #[test]
 fn every_file_says_what_it_is() {
-    for folder in ["src", "tests", "demo/src", "xtask/src"] {
+    for folder in ["src", "tests", "crates", "demo/src", "xtask/src"] {
         for (file, text) in rust_files(folder) {
             assert!(text.starts_with("//! "), "{file} has no module documentation");
             let long = text.lines().count();
@@ -148,20 +148,26 @@ fn paths_in(text: &str) -> BTreeSet<&str> {
 
 #[test]
 fn documents_name_only_what_exists() {
-    for document in
-        ["ARCHITECTURE.md", "README.md", "SECURITY.md", "CONTRIBUTING.md", "docs/keys.md"]
-    {
+    for document in [
+        "ARCHITECTURE.md",
+        "README.md",
+        "SECURITY.md",
+        "CONTRIBUTING.md",
+        "docs/keys.md",
+        "docs/performance.md",
+    ] {
         let text = read(document);
         for path in paths_in(&text) {
             let first = path.split('/').next().unwrap_or_default();
-            let ours = ["src", "tests", "demo", "xtask", "docs", "deploy"].contains(&first);
+            let ours =
+                ["src", "tests", "crates", "demo", "xtask", "docs", "deploy"].contains(&first);
             if ours || path.ends_with(".toml") {
                 assert!(root().join(path).exists(), "{document} names `{path}`");
             }
         }
     }
     let architecture = read("ARCHITECTURE.md");
-    for folder in ["src", "tests", "xtask/src", "demo/src"] {
+    for folder in ["src", "tests", "crates", "xtask/src", "demo/src"] {
         for file in rust_files(folder).keys() {
             assert!(architecture.contains(&format!("`{file}`")), "ARCHITECTURE.md lacks {file}");
         }
@@ -170,7 +176,7 @@ fn documents_name_only_what_exists() {
 
 #[test]
 fn every_threat_names_a_test_that_exists() {
-    let tests: String = ["src", "tests", "demo/src", "xtask/src"]
+    let tests: String = ["src", "tests", "crates", "demo/src", "xtask/src"]
         .into_iter()
         .flat_map(|folder| rust_files(folder).into_values())
         .collect();

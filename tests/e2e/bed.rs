@@ -19,6 +19,24 @@ use serde_json::{Value, json};
 pub const ISSUER: &str = "https://issuer.test";
 pub const AUDIENCE: &str = "api";
 
+/// A test in the newest and in the oldest Envoy that is supported.
+macro_rules! in_both {
+    ($name:ident) => {
+        mod $name {
+            #[test]
+            fn in_the_newest_envoy() {
+                super::$name(jwt_gate_demo::envoy::PINNED);
+            }
+
+            #[test]
+            fn in_the_oldest_envoy() {
+                super::$name(jwt_gate_demo::envoy::OLDEST);
+            }
+        }
+    };
+}
+pub(crate) use in_both;
+
 /// The built module: from the test command, or built now.
 pub fn module() -> &'static PathBuf {
     static MODULE: OnceLock<PathBuf> = OnceLock::new();

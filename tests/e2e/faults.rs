@@ -12,7 +12,7 @@ use jwt_gate_demo::issuer::{Fault, Issuer, IssuerOptions};
 use jwt_gate_demo::keys::{Alg, SigningKey, jwks};
 use serde_json::{Value, json};
 
-use crate::bed::{AUDIENCE, Bed, ISSUER, Plan, config, eventually, issuer, serve};
+use crate::bed::{AUDIENCE, Bed, ISSUER, Plan, config, eventually, in_both, issuer, serve};
 
 /// An issuer that answers every request with the same octets, whatever they are.
 struct Parrot {
@@ -114,21 +114,24 @@ fn odd_answers_with_good_keys_are_taken() {
             let token = good_token(&key);
             eventually(what, || bed.get(&token).status == 200);
         }
-        let log = bed.log();
-        assert!(log.contains("keys[0] is not used: the key is too short"), "{log}");
-        assert!(log.contains("keys[1] is not used: a key must be an object"), "{log}");
+        for told in
+            ["keys[0] is not used: the key is too short", "keys[1] is not used: a key must be"]
+        {
+            eventually(told, || bed.log().contains(told));
+        }
     }
 }
 
+in_both!(bad_answers_are_told_by_their_cause);
+
 /// The causes in counters and log; good keys survive all of them.
-#[test]
-fn bad_answers_are_told_by_their_cause() {
+fn bad_answers_are_told_by_their_cause(version: &'static str) {
     let parrot = Parrot::start();
     let key = SigningKey::generate(Alg::ES256, "k");
     let set = jwks(&[&key]).to_string();
     let good = plain(&format!("content-length: {}", set.len()), set.as_bytes());
     parrot.says(good.clone());
-    let bed = Plan::new(eager(), parrot.address.port()).start();
+    let bed = Plan { version, ..Plan::new(eager(), parrot.address.port()) }.start();
     let token = good_token(&key);
     assert_eq!(bed.get(&token).status, 200);
     let with_length =
@@ -175,17 +178,18 @@ fn bad_answers_are_told_by_their_cause() {
     assert!(!bed.log().contains("secret"), "queries stay out of the log");
 }
 
+in_both!(fetches_that_cannot_be_sent);
+
 /// A cluster that does not exist, and a host that refuses connections.
-#[test]
-fn fetches_that_cannot_be_sent() {
+fn fetches_that_cannot_be_sent(version: &'static str) {
     for (cluster, port, cause) in [("nowhere", 1, "dispatch"), ("issuer", 1, "status")] {
         let mut configuration = eager();
         configuration["providers"]["p"]["remote_jwks"]["http_uri"]["cluster"] = json!(cluster);
-        let bed = Plan::new(configuration, port).start();
+        let bed = Plan { version, ..Plan::new(configuration, port) }.start();
         let answer = bed.get(&good_token(&SigningKey::generate(Alg::ES256, "k")));
         assert_eq!((answer.status, answer.text()), (503, "Jwks remote fetch is failed".to_owned()));
         assert!(bed.counter(&format!("provider.p.jwks_fetch_failed_for.{cause}")) > 0, "{cluster}");
-        assert!(bed.log().contains("there are no keys"));
+        eventually("the log says so", || bed.log().contains("there are no keys"));
     }
 }
 
@@ -226,33 +230,33 @@ fn an_issuer_is_discovered_by_its_metadata() {
     }
 }
 
-#[test]
-fn keys_on_a_host_without_a_cluster_are_a_clear_error() {
+in_both!(keys_on_a_host_without_a_cluster_are_a_clear_error);
+fn keys_on_a_host_without_a_cluster_are_a_clear_error(version: &'static str) {
     let (issuer, configuration) = discovered(None);
     issuer.set_jwks_uri("https://keys.elsewhere.test/jwks.json");
     let server = serve(&issuer, None);
-    let bed = Plan::new(configuration.clone(), server.addr().port()).start();
+    let bed = Plan { version, ..Plan::new(configuration.clone(), server.addr().port()) }.start();
     assert_eq!(bed.get(&issuer.mint(json!({}))).status, 503);
     assert!(bed.counter("provider.p.jwks_fetch_failed_for.metadata_no_cluster") > 0);
     let told =
         "has its `jwks_uri` on `keys.elsewhere.test`, for which `discovery.clusters` names no";
-    assert!(bed.log().contains(told), "{}", bed.log());
+    eventually(told, || bed.log().contains(told));
 
     let mut configuration = configuration;
     configuration["providers"]["p"]["remote_jwks"]["discovery"]["clusters"] =
         json!({"keys.elsewhere.test": "issuer"});
-    let bed = Plan::new(configuration, server.addr().port()).start();
+    let bed = Plan { version, ..Plan::new(configuration, server.addr().port()) }.start();
     assert_eq!(bed.get(&issuer.mint(json!({}))).status, 200);
 }
 
-#[test]
-fn unchanged_sets_are_not_sent_again() {
+in_both!(unchanged_sets_are_not_sent_again);
+fn unchanged_sets_are_not_sent_again(version: &'static str) {
     let issuer = issuer(Alg::ES256);
     let server = serve(&issuer, None);
     let mut configuration = eager();
     configuration["providers"]["p"]["remote_jwks"]["request_headers"] =
         json!([{"key": "x-api-key", "value": "k3y"}]);
-    let bed = Plan::new(configuration, server.addr().port()).start();
+    let bed = Plan { version, ..Plan::new(configuration, server.addr().port()) }.start();
     let token = issuer.mint(json!({}));
     assert_eq!(bed.get(&token).status, 200);
     eventually("nothing has changed", || issuer.not_modified() > 1);
@@ -264,9 +268,10 @@ fn unchanged_sets_are_not_sent_again() {
     assert_eq!(bed.get(&issuer.mint(json!({}))).status, 200);
 }
 
+in_both!(issuers_say_how_long_their_keys_may_be_kept);
+
 /// The issuer's `Cache-Control` counts, within bounds.
-#[test]
-fn issuers_say_how_long_their_keys_may_be_kept() {
+fn issuers_say_how_long_their_keys_may_be_kept(version: &'static str) {
     let issuer = issuer(Alg::ES256);
     let server = serve(&issuer, None);
     let set = issuer.jwks().to_string();
@@ -277,7 +282,7 @@ fn issuers_say_how_long_their_keys_may_be_kept() {
     say("max-age=2");
     let mut configuration = config("http");
     configuration["providers"]["p"]["remote_jwks"]["min_cache_duration"] = json!("1s");
-    let bed = Plan::new(configuration, server.addr().port()).start();
+    let bed = Plan { version, ..Plan::new(configuration, server.addr().port()) }.start();
     let token = issuer.mint(json!({}));
     assert_eq!(bed.get(&token).status, 200);
     eventually("it is fetched again", || issuer.jwks_fetches() >= 3);
@@ -289,18 +294,18 @@ fn issuers_say_how_long_their_keys_may_be_kept() {
     assert_eq!(issuer.jwks_fetches(), fetches);
 }
 
-#[test]
-fn pinned_keys_serve_until_the_first_fetch() {
+in_both!(pinned_keys_serve_until_the_first_fetch);
+fn pinned_keys_serve_until_the_first_fetch(version: &'static str) {
     let issuer = issuer(Alg::ES256);
     let address = serve(&issuer, None).addr();
     let mut configuration = eager();
     let provider = &mut configuration["providers"]["p"];
     provider["local_jwks"] = json!({"inline_string": issuer.jwks().to_string()});
     provider["local_jwks_is_fallback"] = json!(true);
-    let bed = Plan::new(configuration, address.port()).start();
+    let bed = Plan { version, ..Plan::new(configuration, address.port()) }.start();
     let pinned = issuer.mint(json!({}));
     assert_eq!(bed.get(&pinned).status, 200, "the issuer is not there at all");
-    assert!(bed.log().contains("the keys of `local_jwks` are used"));
+    eventually("the log says so", || bed.log().contains("the keys of `local_jwks` are used"));
     // Once the issuer is there, its word counts.
     let other = crate::bed::issuer(Alg::ES256);
     let _server = jwt_gate_demo::serve::Server::start(address, other.router(), None).unwrap();
@@ -309,9 +314,10 @@ fn pinned_keys_serve_until_the_first_fetch() {
     });
 }
 
+in_both!(metrics_have_labels);
+
 /// The lines of `stats_config` that the documentation gives turn names into labels.
-#[test]
-fn metrics_have_labels() {
+fn metrics_have_labels(version: &'static str) {
     let issuer = issuer(Alg::ES256);
     let server = serve(&issuer, None);
     let mut configuration = config("http");
@@ -335,7 +341,7 @@ fn metrics_have_labels() {
         assert!(tags.len() >= 3, "{block}");
         bootstrap["stats_config"] = json!({ "stats_tags": tags });
     };
-    let bed = Plan { change_bootstrap, ..plan }.start();
+    let bed = Plan { version, change_bootstrap, ..plan }.start();
     assert_eq!(bed.get(&issuer.mint(json!({}))).status, 200);
     assert_eq!(bed.send(&Request::get("/")).status, 401);
     let page = bed.envoy.admin_get("/stats/prometheus").unwrap().text();
