@@ -98,7 +98,7 @@ pub struct KeyStore {
     /// When the latest fetch began, whoever's it is, and its number.
     last_began: Option<UnixTime>,
     last_number: u64,
-    /// Somebody waits for a `kid` that is not in the set.
+    /// Somebody waits for keys, or for a `kid` that is not in the set.
     wanted: bool,
     absent: AbsentKids,
     found: Option<Found>,
@@ -180,7 +180,8 @@ impl KeyStore {
         }
     }
 
-    /// Somebody waits for a `kid` that is not in the set: fetch as soon as the cooldown allows.
+    /// Somebody waits for keys, or for a `kid` that is not in the set: look often, and fetch as soon as
+    /// the cooldown allows.
     pub fn want(&mut self) {
         self.wanted = true;
     }
@@ -253,7 +254,7 @@ impl KeyStore {
         held.fetched.after(self.settings.fresh_for(held.max_age)).after(self.settings.stale_for)
     }
 
-    /// When the next fetch is due, were there no other workers.
+    /// When the next fetch is due, if no other worker makes it.
     fn due(&self) -> UnixTime {
         let due = self.due_anyway();
         match self.last_began {
@@ -265,7 +266,7 @@ impl KeyStore {
         }
     }
 
-    /// The same, were there no unknown `kid`.
+    /// The same without regard to an unknown `kid`.
     fn due_anyway(&self) -> UnixTime {
         let held = self.held.as_ref();
         let Some(retry) = self.retry else {

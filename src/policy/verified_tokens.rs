@@ -24,8 +24,6 @@ use crate::request::RequestEdit;
 const WAYS: usize = 4;
 /// Default number of tokens kept for a provider, in each worker.
 pub const DEFAULT_TOKENS: u32 = 1000;
-/// Most that can be configured.
-pub const MAX_TOKENS: u32 = 100_000;
 /// Native's `jwt_cache_size`, where `jwt_cache_config` does not say.
 pub const NATIVE_TOKENS: u32 = 100;
 /// Default length of the longest token that is kept, in octets, as natively.
