@@ -7,8 +7,9 @@
 //!
 //! - points, fields and scalars are RustCrypto's, and so are its complete addition formulas, which
 //!   have no exceptions;
-//! - the first signature after a table was made is checked by the library, too, and should they ever
-//!   disagree, that key is the library's alone from then on;
+//! - until a key's table has accepted a signature, the library checks each one, too (refusals prove
+//!   nothing: a wrong table refuses everything), and should they ever disagree, that key is the
+//!   library's alone from then on;
 //! - all inputs are public: how long it takes is no secret.
 #![expect(
     clippy::arithmetic_side_effects,
@@ -135,11 +136,11 @@ where
 /// Whether the table is believed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Trust {
-    /// It agreed with the library.
+    /// It agreed with the library about a good signature.
     Earned,
     /// It was wrong.
     Lost,
-    /// It has not been tried.
+    /// It has not.
     Untried,
 }
 
@@ -201,7 +202,11 @@ where
             return answer;
         }
         let reference = library();
-        self.trust.set(if answer == reference { Trust::Earned } else { Trust::Lost });
+        match (answer, reference) {
+            (true, true) => self.trust.set(Trust::Earned),
+            (false, false) => {}
+            _ => self.trust.set(Trust::Lost),
+        }
         reference
     }
 }
@@ -325,6 +330,10 @@ mod tests {
         // The table of another key.
         let generator = ProjectivePoint::<p256::NistP256>::generator();
         assert!(key.table.set(Rc::new(Table::new(generator))).is_ok());
+        for _ in 0..6 {
+            assert!(!key.verify::<Sha256>(b"other", &signature.to_bytes()));
+        }
+        assert_eq!(key.trust.get(), Trust::Untried, "refusals prove nothing");
         for _ in 0..6 {
             assert!(verify(&key), "nobody is turned away");
         }

@@ -40,6 +40,8 @@ pub(crate) struct Scene {
     requests: Vec<Vec<u8>>,
     once: Vec<Vec<u8>>,
     cached: bool,
+    /// A good request to begin with: keys are used to good tokens before bad ones come.
+    pub(crate) prelude: Option<Vec<u8>>,
 }
 
 impl Scene {
@@ -134,11 +136,14 @@ fn refused(key: &SigningKey) -> Vec<Scene> {
     });
     let malformed =
         tokens(&|index| format!("{}.{}.AAAA", base64url("{}"), base64url(format!("{index}"))));
-    vec![
+    let prelude = scene("", Value::Null, vec![key.sign(&claims(0, 400))], 200, false).once.pop();
+    let mut scenes = vec![
         scene("refused: bad signature (ES256)", provider(&[key]), bad, 401, false),
         scene("refused: expired (ES256)", provider(&[key]), expired, 401, false),
         scene("refused: malformed", provider(&[key]), malformed, 401, false),
-    ]
+    ];
+    scenes.iter_mut().for_each(|scene| scene.prelude = prelude.clone());
+    scenes
 }
 
 /// What grows, and by how much the price does.
@@ -232,5 +237,5 @@ fn scene(
         })
         .collect();
     let once = requests.iter().take(1).cloned().collect();
-    Scene { name: name.to_owned(), status, configuration, requests, once, cached }
+    Scene { name: name.to_owned(), status, configuration, requests, once, cached, prelude: None }
 }
