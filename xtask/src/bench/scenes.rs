@@ -40,8 +40,8 @@ pub(crate) struct Scene {
     requests: Vec<Vec<u8>>,
     once: Vec<Vec<u8>>,
     cached: bool,
-    /// A good request to begin with: keys are used to good tokens before bad ones come.
-    pub(crate) prelude: Option<Vec<u8>>,
+    /// Good requests to begin with: keys are used to good tokens before bad ones come.
+    pub(crate) prelude: Vec<Vec<u8>>,
 }
 
 impl Scene {
@@ -136,7 +136,8 @@ fn refused(key: &SigningKey) -> Vec<Scene> {
     });
     let malformed =
         tokens(&|index| format!("{}.{}.AAAA", base64url("{}"), base64url(format!("{index}"))));
-    let prelude = scene("", Value::Null, vec![key.sign(&claims(0, 400))], 200, false).once.pop();
+    let good = (0..8).map(|index| key.sign(&claims(index, 400))).collect();
+    let prelude = scene("", Value::Null, good, 200, false).requests;
     let mut scenes = vec![
         scene("refused: bad signature (ES256)", provider(&[key]), bad, 401, false),
         scene("refused: expired (ES256)", provider(&[key]), expired, 401, false),
@@ -237,5 +238,13 @@ fn scene(
         })
         .collect();
     let once = requests.iter().take(1).cloned().collect();
-    Scene { name: name.to_owned(), status, configuration, requests, once, cached, prelude: None }
+    Scene {
+        name: name.to_owned(),
+        status,
+        configuration,
+        requests,
+        once,
+        cached,
+        prelude: Vec::new(),
+    }
 }
