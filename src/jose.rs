@@ -11,4 +11,5 @@ pub mod jwk;
 pub mod jws;
 pub mod rsa_key;
 pub mod signature;
+mod trust;
 pub mod x509;

@@ -31,6 +31,8 @@ use ecdsa::{EcdsaCurve, Signature, SignatureSize};
 use sha2::digest::Digest;
 use sha2::digest::array::ArraySize;
 
+use crate::jose::trust::Trust;
+
 /// Bits of a scalar that one addition takes care of. A table of P-256 has 52·16 points (60 KB).
 const WINDOW: usize = 5;
 /// Multiples for each window: digits are from -16 to 16.
@@ -128,20 +130,9 @@ where
     point: AffinePoint<C>,
     table: OnceCell<Rc<Table<C>>>,
     uses: Cell<u32>,
-    trust: Cell<Trust>,
+    trust: Trust,
     /// How many tables may be made yet, of this key and those that it shares memory with.
     allowance: Rc<Cell<usize>>,
-}
-
-/// Whether the table is believed.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Trust {
-    /// It agreed with the library about a good signature.
-    Earned,
-    /// It was wrong.
-    Lost,
-    /// It has not.
-    Untried,
 }
 
 impl<C: TableCurve> Clone for EcKey<C>
@@ -169,14 +160,14 @@ where
             point,
             table: OnceCell::new(),
             uses: Cell::default(),
-            trust: Cell::new(Trust::Untried),
+            trust: Trust::default(),
             allowance: Rc::new(Cell::new(1)),
         }
     }
 
     /// Whether the table was wrong.
     pub fn is_distrusted(&self) -> bool {
-        self.trust.get() == Trust::Lost
+        self.trust.is_lost()
     }
 
     /// Shares what there is for tables with other keys.
@@ -197,17 +188,8 @@ where
             return library();
         }
         let Some(table) = self.table(point) else { return library() };
-        let answer = by_tables(table, &field_octets::<C>(&digest), &signature);
-        if self.trust.get() == Trust::Earned {
-            return answer;
-        }
-        let reference = library();
-        match (answer, reference) {
-            (true, true) => self.trust.set(Trust::Earned),
-            (false, false) => {}
-            _ => self.trust.set(Trust::Lost),
-        }
-        reference
+        let digest = field_octets::<C>(&digest);
+        self.trust.judge(|| by_tables(table, &digest, &signature), library)
     }
 }
 
@@ -333,7 +315,7 @@ mod tests {
         for _ in 0..6 {
             assert!(!key.verify::<Sha256>(b"other", &signature.to_bytes()));
         }
-        assert_eq!(key.trust.get(), Trust::Untried, "refusals prove nothing");
+        assert!(!key.is_distrusted(), "refusals prove nothing");
         for _ in 0..6 {
             assert!(verify(&key), "nobody is turned away");
         }
@@ -343,7 +325,7 @@ mod tests {
             assert!(verify(&key));
             assert!(!key.verify::<Sha256>(b"other", &signature.to_bytes()));
         }
-        assert_eq!(key.trust.get(), Trust::Earned);
+        assert!(!key.is_distrusted());
         // Of three keys with room for two tables, the last one has none, and is none the worse.
         let allowance = Rc::new(Cell::new(2));
         let keys = [(); 3].map(|()| {

@@ -12,8 +12,6 @@
 //! - what is left to do here is to compare an encoding with the only good one (PKCS#1 v1.5), or to
 //!   follow the steps of the standard (PSS); all inputs are public.
 
-use std::cell::Cell;
-
 use fast_verify::rsa::PublicKey;
 use rsa::RsaPublicKey;
 use rsa::pkcs1v15::Pkcs1v15Sign;
@@ -22,23 +20,14 @@ use rsa::traits::PublicKeyParts as _;
 use sha2::digest::Digest;
 use sha2::digest::const_oid::AssociatedOid;
 
+use crate::jose::trust::Trust;
+
 /// An RSA public key.
 #[derive(Clone)]
 pub struct RsaKey {
     library: RsaPublicKey,
     fast: Option<PublicKey>,
-    trust: Cell<Trust>,
-}
-
-/// Whether the fast arithmetic is believed.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Trust {
-    /// It agreed with the library about a good signature.
-    Earned,
-    /// It did not: never again for this key.
-    Lost,
-    /// It has not.
-    Untried,
+    trust: Trust,
 }
 
 impl RsaKey {
@@ -51,7 +40,7 @@ impl RsaKey {
             _ => 0,
         };
         let fast = PublicKey::new(&library.n_bytes(), exponent);
-        Self { library, fast, trust: Cell::new(Trust::Untried) }
+        Self { library, fast, trust: Trust::default() }
     }
 
     /// The modulus in octets.
@@ -61,7 +50,7 @@ impl RsaKey {
 
     /// Whether the fast arithmetic was wrong for this key.
     pub fn is_distrusted(&self) -> bool {
-        self.trust.get() == Trust::Lost
+        self.trust.is_lost()
     }
 
     /// RSASSA-PKCS1-v1_5 (section 8.2.2).
@@ -93,26 +82,16 @@ impl RsaKey {
         )
     }
 
-    /// The fast answer, once it has agreed with the library's.
+    /// The fast answer where it is believed.
     fn agreed(
         &self,
         fast: impl FnOnce(&PublicKey) -> Option<bool>,
         library: impl FnOnce() -> bool,
     ) -> bool {
-        let Some(key) = self.fast.as_ref().filter(|_| !self.is_distrusted()) else {
-            return library();
-        };
-        let answer = fast(key).unwrap_or(false);
-        if self.trust.get() == Trust::Earned {
-            return answer;
+        match &self.fast {
+            Some(key) => self.trust.judge(|| fast(key).unwrap_or(false), library),
+            None => library(),
         }
-        let reference = library();
-        match (answer, reference) {
-            (true, true) => self.trust.set(Trust::Earned),
-            (false, false) => {}
-            _ => self.trust.set(Trust::Lost),
-        }
-        reference
     }
 }
 
@@ -205,31 +184,15 @@ mod tests {
     }
 
     #[test]
-    fn the_first_good_signature_is_checked_by_the_library_too() {
-        let key = key(&modulus(1));
+    fn the_library_has_the_last_word() {
+        let mut key = key(&modulus(1));
         assert!(key.fast.is_some());
         assert!(!key.verify_pkcs1::<Sha256>(b"input", &[7; 256]));
         assert!(!key.verify_pss::<Sha256>(b"input", &[7; 256]));
-        assert_eq!(key.trust.get(), Trust::Untried, "refusals prove nothing");
-        assert!(key.agreed(|_| Some(true), || true));
-        assert_eq!(key.trust.get(), Trust::Earned);
-        assert!(!key.agreed(|_| Some(false), || true), "the library is not asked any more");
-    }
-
-    #[test]
-    fn arithmetic_that_is_wrong_is_never_used_again() {
-        let mut wrong = key(&modulus(1));
-        // What the library refuses, a broken arithmetic accepts.
-        assert!(!wrong.agreed(|_| Some(true), || false));
-        assert!(wrong.is_distrusted());
-        assert!(wrong.agreed(|_| Some(false), || true), "only the library is asked");
-        assert!(wrong.clone().is_distrusted(), "copies know it");
-        // And what the library accepts, it refuses: nobody is turned away.
-        wrong.trust.set(Trust::Untried);
-        assert!(wrong.agreed(|_| None, || true));
-        assert!(wrong.is_distrusted());
-        wrong.fast = None;
-        assert!(wrong.agreed(|_| Some(false), || true), "without fast arithmetic");
+        assert!(key.agreed(|_| None, || true), "nobody is turned away");
+        assert!(key.is_distrusted() && key.clone().is_distrusted());
+        key.fast = None;
+        assert!(key.agreed(|_| Some(false), || true), "without fast arithmetic");
     }
 
     #[test]
