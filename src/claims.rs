@@ -5,8 +5,9 @@
 
 use std::time::Duration;
 
-use serde_json::{Map, Number, Value};
+use serde_json::Number;
 
+use crate::json::{Members, Node};
 use crate::time::UnixTime;
 
 /// The registered claims, each of the right type.
@@ -51,7 +52,7 @@ pub enum ClaimError {
 
 impl RegisteredClaims {
     /// Reads them in the native filter's order. A wrong type is not absence.
-    pub fn read(claims: &Map<String, Value>) -> Result<Self, ClaimError> {
+    pub fn read(claims: &Members<'_>) -> Result<Self, ClaimError> {
         let iss = text(claims, "iss", ClaimError::IssType)?;
         let sub = text(claims, "sub", ClaimError::SubType)?;
         date(claims, "iat", ClaimError::IatType, ClaimError::IatRange)?;
@@ -91,26 +92,26 @@ pub fn comparable_audience(audience: &str) -> &str {
 }
 
 fn text<'a>(
-    claims: &'a Map<String, Value>,
+    claims: &'a Members<'_>,
     name: &str,
     wrong: ClaimError,
 ) -> Result<Option<&'a str>, ClaimError> {
     match claims.get(name) {
         None => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text)),
+        Some(Node::Text(text)) => Ok(Some(text)),
         Some(_) => Err(wrong),
     }
 }
 
 fn date(
-    claims: &Map<String, Value>,
+    claims: &Members<'_>,
     name: &str,
     wrong: ClaimError,
     range: ClaimError,
 ) -> Result<Option<u64>, ClaimError> {
     match claims.get(name) {
         None => Ok(None),
-        Some(Value::Number(number)) => whole_seconds(number).map(Some).ok_or(range),
+        Some(Node::Number(number)) => whole_seconds(number).map(Some).ok_or(range),
         Some(_) => Err(wrong),
     }
 }
@@ -128,13 +129,13 @@ fn whole_seconds(number: &Number) -> Option<u64> {
     (0.0..END).contains(&number).then_some(number as u64)
 }
 
-fn audience(claims: &Map<String, Value>) -> Result<Vec<String>, ClaimError> {
+fn audience(claims: &Members<'_>) -> Result<Vec<String>, ClaimError> {
     match claims.get("aud") {
         None => Ok(Vec::new()),
-        Some(Value::String(one)) => Ok(vec![one.clone()]),
-        Some(Value::Array(list)) => list
+        Some(Node::Text(one)) => Ok(vec![one.clone().into_owned()]),
+        Some(Node::List(list)) => list
             .iter()
-            .map(|one| one.as_str().map(str::to_owned).ok_or(ClaimError::AudType))
+            .map(|one| one.as_text().map(str::to_owned).ok_or(ClaimError::AudType))
             .collect(),
         Some(_) => Err(ClaimError::AudType),
     }
@@ -143,10 +144,11 @@ fn audience(claims: &Map<String, Value>) -> Result<Vec<String>, ClaimError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     fn read(claims: Value) -> Result<RegisteredClaims, ClaimError> {
-        RegisteredClaims::read(claims.as_object().unwrap())
+        let text = claims.to_string();
+        RegisteredClaims::read(Node::parse(text.as_bytes()).unwrap().as_object().unwrap())
     }
 
     #[test]

@@ -49,6 +49,8 @@ pub struct Engine {
     told_of_distrust: bool,
     log_limit: LogLimit,
     now: UnixTime,
+    /// Before this, no key store wants anything: most requests need not look.
+    due: UnixTime,
 }
 
 impl Engine {
@@ -58,7 +60,9 @@ impl Engine {
         let shown = keys.iter().map(|_| Shown::default()).collect();
         let verified = policy.providers.iter().map(|provider| VerifiedTokens::new(provider.cache));
         let verified = verified.collect();
-        Self { policy: Some(policy), keys, shown, verified, ..Self::closed() }
+        let mut this = Self { policy: Some(policy), keys, shown, verified, ..Self::closed() };
+        this.settle();
+        this
     }
 
     /// An engine that refuses everything: what an invalid configuration comes to.
@@ -73,6 +77,7 @@ impl Engine {
             told_of_distrust: false,
             log_limit: LogLimit::default(),
             now: UnixTime::default(),
+            due: UnixTime::MAX,
         }
     }
 
@@ -113,8 +118,8 @@ impl Engine {
     pub fn handle_tick(&mut self, now: UnixTime) {
         self.advance(now);
         self.reconsider(|waiting| now >= waiting.deadline);
-        self.drive();
         self.show();
+        self.drive();
     }
 
     /// A request is over, whatever it was waiting for.
@@ -129,11 +134,15 @@ impl Engine {
         self.effects.pop_front()
     }
 
-    /// How long until the engine wants [`Engine::handle_tick`]; none when never.
-    pub fn next_wake_up(&self) -> Option<Duration> {
-        let stores = self.keys.iter().filter_map(Keys::remote).map(KeyStore::next_wake_up);
-        let due = stores.chain(self.waiting.next_deadline()).chain(self.next_show());
-        due.min().map(|due| due.since(self.now))
+    /// When the engine wants [`Engine::handle_tick`]; none when never.
+    pub fn next_wake_up(&self) -> Option<UnixTime> {
+        let stores = Some(self.due).filter(|due| *due < UnixTime::MAX);
+        stores.into_iter().chain(self.waiting.next_deadline()).min()
+    }
+
+    /// The time, as far as the engine knows.
+    pub fn now(&self) -> UnixTime {
+        self.now
     }
 
     /// What requests must come with beside their headers.
@@ -164,6 +173,10 @@ impl Engine {
     /// Takes note of the time: a clock that was set back moves everything back with it, and
     /// answers that are overdue count as failures.
     fn advance(&mut self, now: UnixTime) {
+        if (self.now..self.due).contains(&now) {
+            self.now = now;
+            return;
+        }
         let back = self.now.since(now);
         if !back.is_zero() {
             for store in self.keys.iter_mut().filter_map(Keys::remote_mut) {

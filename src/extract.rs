@@ -3,6 +3,8 @@
 //! Every instance at a location is a candidate, also the second parameter of a name and the
 //! second cookie: whatever could reach the backend as a token must have been verified.
 
+use std::borrow::Cow;
+
 use crate::request::{RequestEdit, RequestHead};
 
 /// A place in a request that may hold a token.
@@ -37,25 +39,25 @@ impl TokenLocation {
     }
 
     /// The tokens at this location, in the order of the request.
-    pub fn tokens(&self, head: &RequestHead) -> Vec<Vec<u8>> {
+    pub fn tokens<'a>(&'a self, head: &'a RequestHead) -> Vec<Cow<'a, [u8]>> {
         match self {
             Self::Header { name, prefix } => head
                 .values(name)
                 .filter_map(|value| find_prefixed(value, prefix))
-                .map(<[u8]>::to_vec)
+                .map(Cow::Borrowed)
                 .collect(),
             Self::Param { name } => head
                 .query()
                 .into_iter()
                 .flat_map(params)
-                .filter(|(own, _)| percent_decode(own) == name.as_bytes())
+                .filter(|(own, _)| *percent_decode(own) == *name.as_bytes())
                 .map(|(_, value)| percent_decode(value))
                 .collect(),
             Self::Cookie { name } => head
                 .values("cookie")
                 .flat_map(cookies)
                 .filter(|(own, _)| *own == name.as_bytes())
-                .map(|(_, value)| value.to_vec())
+                .map(|(_, value)| Cow::Borrowed(value))
                 .collect(),
         }
     }
@@ -105,7 +107,7 @@ fn without_params(head: &RequestHead, names: &[&[u8]]) -> Vec<u8> {
     let query = head.query().unwrap_or_default();
     let kept: Vec<&[u8]> = query
         .split(|octet| *octet == b'&')
-        .filter(|pair| !names.contains(&percent_decode(split_param(pair).0).as_slice()))
+        .filter(|pair| !names.contains(&percent_decode(split_param(pair).0).as_ref()))
         .collect();
     if !kept.is_empty() {
         path.push(b'?');
@@ -169,7 +171,10 @@ fn strip_prefix_ignoring_case<'a>(value: &'a [u8], prefix: &str) -> Option<&'a [
 }
 
 /// Decodes `%41`; leaves what is no such triplet as it is. `+` is no space: not in a token.
-fn percent_decode(text: &[u8]) -> Vec<u8> {
+fn percent_decode(text: &[u8]) -> Cow<'_, [u8]> {
+    if !text.contains(&b'%') {
+        return Cow::Borrowed(text);
+    }
     let digit = |octet: &u8| char::from(*octet).to_digit(16).and_then(|d| u8::try_from(d).ok());
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text;
@@ -185,7 +190,7 @@ fn percent_decode(text: &[u8]) -> Vec<u8> {
         decoded.push(octet);
         rest = after;
     }
-    decoded
+    Cow::Owned(decoded)
 }
 
 #[cfg(test)]
@@ -215,7 +220,8 @@ mod tests {
 
     #[track_caller]
     fn check(location: &TokenLocation, headers: &[(&str, &str)], tokens: &[&str]) {
-        let found = location.tokens(&head(headers));
+        let head = head(headers);
+        let found = location.tokens(&head);
         let found: Vec<_> = found.iter().map(|token| String::from_utf8_lossy(token)).collect();
         assert_eq!(found, tokens, "{headers:?}");
     }

@@ -30,6 +30,7 @@ use crate::jwks::key_set::MAX_SET_OCTETS;
 use crate::jwks::key_store::NotShared;
 use crate::policy::Policy;
 use crate::request::{RequestEdit, RequestHead};
+use crate::time::UnixTime;
 
 proxy_wasm::main! {{
     // Also installs the hook that writes a panic, should one ever happen, to the proxy's log.
@@ -71,7 +72,8 @@ struct Gate {
     /// Requests that waited, and may not go on: they wait still, or were refused.
     held: RefCell<BTreeSet<u32>>,
     metrics: RefCell<BTreeMap<Metric, u32>>,
-    tick: Cell<Duration>,
+    /// When the next tick was asked for.
+    tick: Cell<Option<UnixTime>>,
 }
 
 impl Gate {
@@ -238,17 +240,17 @@ impl Gate {
         !self.for_root.borrow().is_empty() || !self.answers.borrow().is_empty()
     }
 
-    /// Asks for the next tick when the engine wants it, at once if something is left to do.
+    /// Asks for the next tick when the engine wants it, at once if something is left to do. The host
+    /// counts anew when it is asked, so it is asked only when the time has changed.
     fn set_tick(&self) {
         let engine = self.engine.borrow();
-        let wanted = match engine.next_wake_up() {
-            _ if self.is_busy() => MIN_TICK,
-            Some(wait) => wait.clamp(MIN_TICK, MAX_TICK),
-            None => Duration::ZERO,
-        };
+        let (now, wanted) = (engine.now(), engine.next_wake_up());
         drop(engine);
+        // The epoch: overdue, and the same each time.
+        let wanted = if self.is_busy() { Some(UnixTime::default()) } else { wanted };
         if self.tick.replace(wanted) != wanted {
-            abi::set_tick_period(wanted);
+            let period = wanted.map(|due| due.since(now).clamp(MIN_TICK, MAX_TICK));
+            abi::set_tick_period(period.unwrap_or(Duration::ZERO));
         }
     }
 }
@@ -299,6 +301,8 @@ impl RootContext for Root {
 
     fn on_tick(&mut self) {
         let Ok(now) = abi::now() else { return };
+        // The host would go on at the same pace.
+        self.gate.tick.set(Some(UnixTime::MAX));
         self.gate.engine.borrow_mut().handle_tick(now);
         self.gate.carry_out();
         self.gate.serve_root(self.id);

@@ -7,6 +7,7 @@ pub mod algorithm;
 pub mod base64url;
 pub mod ec_key;
 pub mod header;
+pub mod hmac_key;
 pub mod jwk;
 pub mod jws;
 pub mod rsa_key;

@@ -3,8 +3,10 @@
 //! Duplicate members are refused, because two parsers that pick different ones read two different
 //! tokens (RFC 8725 section 2.4, RFC 7515 section 4); so are invalid UTF-8 and great depth.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::str::Utf8Error;
 
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
@@ -34,6 +36,29 @@ pub enum JsonErrorKind {
 }
 
 impl JsonError {
+    fn new(error: &serde_json::Error) -> Self {
+        Self {
+            line: error.line(),
+            column: error.column(),
+            // The visitor's two messages are constants of ours: nothing else yields them.
+            kind: match error.to_string() {
+                text if text.starts_with(DUPLICATE) => JsonErrorKind::DuplicateMember,
+                text if text.starts_with(TOO_DEEP) || text.starts_with("recursion limit") => {
+                    JsonErrorKind::TooDeep
+                }
+                _ => JsonErrorKind::Syntax,
+            },
+        }
+    }
+
+    fn not_utf8(text: &[u8], error: Utf8Error) -> Self {
+        let good = text.get(..error.valid_up_to()).unwrap_or_default();
+        let last_line = good.split(|octet| *octet == b'\n').next_back().unwrap_or_default();
+        let line = good.iter().filter(|octet| **octet == b'\n').count().saturating_add(1);
+        let column = last_line.len().saturating_add(1);
+        Self { line, column, kind: JsonErrorKind::Syntax }
+    }
+
     /// What is wrong with the text.
     pub fn kind(&self) -> JsonErrorKind {
         self.kind
@@ -51,24 +76,100 @@ impl fmt::Display for JsonError {
     }
 }
 
+/// A JSON value that borrows its texts from where it was read: what a token says is looked at once,
+/// and most of it by nobody.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Node<'a> {
+    /// `true` or `false`.
+    Bool(bool),
+    /// A list.
+    List(Vec<Node<'a>>),
+    /// `null`.
+    Null,
+    /// A number.
+    Number(Number),
+    /// An object.
+    Object(Members<'a>),
+    /// A text, without its escapes.
+    Text(Cow<'a, str>),
+}
+
+/// The members of an object, in their order; no name occurs twice.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Members<'a>(Vec<(Cow<'a, str>, Node<'a>)>);
+
+impl<'a> Node<'a> {
+    /// Parses `text` as one JSON value.
+    pub fn parse(text: &'a [u8]) -> Result<Self, JsonError> {
+        let text = str::from_utf8(text).map_err(|error| JsonError::not_utf8(text, error))?;
+        let mut deserializer = serde_json::Deserializer::from_str(text);
+        Strict { depth: 0 }
+            .deserialize(&mut deserializer)
+            .and_then(|value| deserializer.end().map(|()| value))
+            .map_err(|error| JsonError::new(&error))
+    }
+
+    /// The text, if it is one.
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The members, if it is an object.
+    pub fn as_object(&self) -> Option<&Members<'a>> {
+        match self {
+            Self::Object(members) => Some(members),
+            _ => None,
+        }
+    }
+
+    /// The same value with texts of its own.
+    pub fn to_value(&self) -> Value {
+        match self {
+            Self::Bool(value) => Value::Bool(*value),
+            Self::List(list) => Value::Array(list.iter().map(Node::to_value).collect()),
+            Self::Null => Value::Null,
+            Self::Number(number) => Value::Number(number.clone()),
+            Self::Object(members) => Value::Object(members.to_map()),
+            Self::Text(text) => Value::String(text.clone().into_owned()),
+        }
+    }
+}
+
+impl<'a> Members<'a> {
+    /// The member of this name.
+    pub fn get(&self, name: &str) -> Option<&Node<'a>> {
+        self.0.iter().find(|(own, _)| own == name).map(|(_, value)| value)
+    }
+
+    /// The same members with texts of their own.
+    pub fn to_map(&self) -> Map<String, Value> {
+        let mut map = Map::new();
+        for (name, value) in &self.0 {
+            map.insert(name.clone().into_owned(), value.to_value());
+        }
+        map
+    }
+
+    /// Whether a name occurs twice. Few names are compared with each other; many go into a set, since
+    /// an object with thousands of members costs its sender nothing.
+    fn name_one_twice(&self) -> bool {
+        const FEW: usize = 16;
+        let names = || self.0.iter().map(|(name, _)| name.as_ref());
+        if self.0.len() <= FEW {
+            let earlier = |place: usize, name: &str| names().take(place).any(|own| own == name);
+            return names().enumerate().any(|(place, name)| earlier(place, name));
+        }
+        let mut seen = BTreeSet::new();
+        !names().all(|name| seen.insert(name))
+    }
+}
+
 /// Parses `text` as one JSON value.
 pub fn parse(text: &[u8]) -> Result<Value, JsonError> {
-    let mut deserializer = serde_json::Deserializer::from_slice(text);
-    Strict { depth: 0 }
-        .deserialize(&mut deserializer)
-        .and_then(|value| deserializer.end().map(|()| value))
-        .map_err(|error| JsonError {
-            line: error.line(),
-            column: error.column(),
-            // The visitor's two messages are constants of ours: nothing else yields them.
-            kind: match error.to_string() {
-                text if text.starts_with(DUPLICATE) => JsonErrorKind::DuplicateMember,
-                text if text.starts_with(TOO_DEEP) || text.starts_with("recursion limit") => {
-                    JsonErrorKind::TooDeep
-                }
-                _ => JsonErrorKind::Syntax,
-            },
-        })
+    Node::parse(text).map(|value| value.to_value())
 }
 
 /// The text of the member at `path` exactly as it stands in `json`: numbers keep every digit.
@@ -98,65 +199,93 @@ impl Strict {
 }
 
 impl<'de> DeserializeSeed<'de> for Strict {
-    type Value = Value;
+    type Value = Node<'de>;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node<'de>, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
 impl<'de> Visitor<'de> for Strict {
-    type Value = Value;
+    type Value = Node<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("JSON")
     }
 
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
+    fn visit_unit<E>(self) -> Result<Node<'de>, E> {
+        Ok(Node::Null)
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
+    fn visit_bool<E>(self, value: bool) -> Result<Node<'de>, E> {
+        Ok(Node::Bool(value))
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(Value::Number(value.into()))
+    fn visit_u64<E>(self, value: u64) -> Result<Node<'de>, E> {
+        Ok(Node::Number(value.into()))
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::Number(value.into()))
+    fn visit_i64<E>(self, value: i64) -> Result<Node<'de>, E> {
+        Ok(Node::Number(value.into()))
     }
 
-    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
-        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("number out of range"))
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Node<'de>, E> {
+        Number::from_f64(value).map(Node::Number).ok_or_else(|| E::custom("number out of range"))
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::String(value.to_owned()))
+    fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Node<'de>, E> {
+        Ok(Node::Text(Cow::Borrowed(value)))
     }
 
-    fn visit_string<E>(self, value: String) -> Result<Value, E> {
-        Ok(Value::String(value))
+    fn visit_str<E>(self, value: &str) -> Result<Node<'de>, E> {
+        Ok(Node::Text(Cow::Owned(value.to_owned())))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Node<'de>, A::Error> {
         let mut list = Vec::new();
         while let Some(value) = access.next_element_seed(self.deeper()?)? {
             list.push(value);
         }
-        Ok(Value::Array(list))
+        Ok(Node::List(list))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
-        let mut object = Map::new();
-        while let Some(name) = access.next_key::<String>()? {
-            let value = access.next_value_seed(self.deeper()?)?;
-            if object.insert(name, value).is_some() {
-                return Err(de::Error::custom(DUPLICATE));
-            }
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Node<'de>, A::Error> {
+        // Most tokens have about so many claims.
+        let mut members = Members(Vec::with_capacity(8));
+        while let Some(name) = access.next_key_seed(Name)? {
+            members.0.push((name, access.next_value_seed(self.deeper()?)?));
         }
-        Ok(Value::Object(object))
+        if members.name_one_twice() {
+            return Err(de::Error::custom(DUPLICATE));
+        }
+        Ok(Node::Object(members))
+    }
+}
+
+/// The name of a member, borrowed where it has no escapes (serde's own `Cow` never borrows).
+struct Name;
+
+impl<'de> DeserializeSeed<'de> for Name {
+    type Value = Cow<'de, str>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Cow<'de, str>, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Name {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Cow<'de, str>, E> {
+        Ok(Cow::Borrowed(name))
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Cow<'de, str>, E> {
+        Ok(Cow::Owned(name.to_owned()))
     }
 }
 
@@ -177,6 +306,17 @@ mod tests {
         assert_eq!(kind(br#"{"a":1,"a":1}"#), Err(JsonErrorKind::DuplicateMember));
         assert_eq!(kind(br#"{"a":1,"\u0061":1}"#), Err(JsonErrorKind::DuplicateMember));
         assert_eq!(kind(br#"[{"x":{"a":1,"a":2}}]"#), Err(JsonErrorKind::DuplicateMember));
+        for count in [15, 16, 17, 40] {
+            let members = |last: usize| {
+                let names = (0..count).chain([last]).map(|name| format!("\"n{name}\":0"));
+                format!("{{{}}}", names.collect::<Vec<_>>().join(","))
+            };
+            assert!(parse(members(count).as_bytes()).is_ok());
+            for twice in [0, count / 2, count - 1] {
+                let text = members(twice);
+                assert_eq!(kind(text.as_bytes()), Err(JsonErrorKind::DuplicateMember), "{text}");
+            }
+        }
         for text in [
             &b""[..],
             b"{",

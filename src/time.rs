@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 pub struct UnixTime(Duration);
 
 impl UnixTime {
+    /// The far end of the scale.
+    pub const MAX: Self = Self(Duration::MAX);
+
     /// The time `nanos` nanoseconds after the epoch, the unit of the Proxy-Wasm clock.
     pub const fn from_nanos(nanos: u64) -> Self {
         Self(Duration::from_nanos(nanos))

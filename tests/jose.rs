@@ -5,7 +5,7 @@
 use jwt_gate::jose::algorithm::ALGORITHMS;
 use jwt_gate::jose::header::{Header, HeaderError};
 use jwt_gate::jose::jwk::{Jwk, JwkError, KeyStrength};
-use jwt_gate::jose::jws::{JwsError, UnverifiedJws};
+use jwt_gate::jose::jws::{JwsError, Parts, UnverifiedJws};
 use jwt_gate::jwks::key_set::{KeySet, KeySetError, MAX_KEYS, MAX_SET_OCTETS, MAX_TRIES};
 use jwt_gate_demo::keys::{Alg, SigningKey, base64url};
 use proptest::prelude::*;
@@ -24,7 +24,8 @@ fn set(keys: &[Value]) -> KeySet {
 }
 
 fn accepts(set: &KeySet, token: &[u8]) -> bool {
-    let Ok(jws) = UnverifiedJws::parse(token) else { return false };
+    let Ok(parts) = Parts::of(token) else { return false };
+    let Ok(jws) = UnverifiedJws::parse(&parts) else { return false };
     let Ok(jws) = jws.decode_signature() else { return false };
     let candidates = set.candidates(jws.header());
     jws.verify(candidates.into_iter()).is_ok()
@@ -93,10 +94,9 @@ fn keys_in_the_header_are_not_used() {
 
 #[track_caller]
 fn check_token(token: &str, expected: JwsError) {
-    let parsed = UnverifiedJws::parse(token.as_bytes());
-    let error = match parsed {
+    let error = match Parts::of(token.as_bytes()) {
         Err(error) => Some(error),
-        Ok(jws) => jws.decode_signature().err(),
+        Ok(parts) => UnverifiedJws::parse(&parts).and_then(UnverifiedJws::decode_signature).err(),
     };
     assert_eq!(error, Some(expected), "{token}");
 }
@@ -368,7 +368,8 @@ proptest! {
 
     #[test]
     fn arbitrary_octets_never_panic(octets in proptest::collection::vec(any::<u8>(), 0..600)) {
-        let _ = UnverifiedJws::parse(&octets).map(|jws| jws.decode_signature().is_ok());
+        let parts = Parts::of(&octets);
+        let _ = parts.map(|parts| UnverifiedJws::parse(&parts).map(|jws| jws.decode_signature().is_ok()));
         let _ = KeySet::parse(&octets, KeyStrength::WeakAllowed);
     }
 

@@ -4,14 +4,14 @@
 #![expect(clippy::panic, clippy::unwrap_used, reason = "tests")]
 
 use jwt_gate::jose::jwk::{Jwk, JwkError, KeyStrength};
-use jwt_gate::jose::jws::{JwsError, UnverifiedJws};
+use jwt_gate::jose::jws::{JwsError, Parts, UnverifiedJws};
 use serde_json::{Value, json};
 
 /// Whether `token` verifies under `jwk`; the payload is not a JSON object in every vector.
 #[track_caller]
 fn verifies(token: &str, jwk: &Value) -> bool {
     let jwk = Jwk::parse(jwk, KeyStrength::Required).unwrap();
-    match UnverifiedJws::parse(token.as_bytes()) {
+    match UnverifiedJws::parse(&Parts::of(token.as_bytes()).unwrap()) {
         Ok(jws) => jws.decode_signature().unwrap().verify([&jwk].into_iter()).is_ok(),
         Err(error) => panic!("{error:?}"),
     }
@@ -108,10 +108,7 @@ fn rfc7515_a4_es512() {
 #[test]
 fn rfc7515_a5_none_is_refused() {
     let unsecured = format!("eyJhbGciOiJub25lIn0.{JOE}.");
-    assert_eq!(
-        UnverifiedJws::parse(unsecured.as_bytes()).map(|_| ()),
-        Err(JwsError::NotThreeParts)
-    );
+    assert_eq!(Parts::of(unsecured.as_bytes()).map(|_| ()), Err(JwsError::NotThreeParts));
 }
 
 #[test]

@@ -7,7 +7,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jwt_gate::jose::jwk::{JwkError, KeyStrength};
-use jwt_gate::jose::jws::UnverifiedJws;
+use jwt_gate::jose::jws::{Parts, UnverifiedJws};
 use jwt_gate::jose::x509::{BEGIN, rsa_parts};
 use jwt_gate::jwks::key_set::{KeySet, KeySetError, MAX_KEYS};
 use proptest::prelude::*;
@@ -30,7 +30,8 @@ fn parse(set: &Value, strength: KeyStrength) -> Result<KeySet, KeySetError> {
 }
 
 fn accepts(set: &KeySet, token: &str) -> bool {
-    let jws = UnverifiedJws::parse(token.as_bytes()).unwrap().decode_signature().unwrap();
+    let parts = Parts::of(token.as_bytes()).unwrap();
+    let jws = UnverifiedJws::parse(&parts).unwrap().decode_signature().unwrap();
     let candidates = set.candidates(jws.header());
     jws.verify(candidates.into_iter()).is_ok()
 }

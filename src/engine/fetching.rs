@@ -140,6 +140,13 @@ impl Engine {
                 self.effects.push_back(effect);
             }
         }
+        self.settle();
+    }
+
+    /// Takes note of when the stores, or the gauges, want something next.
+    pub(super) fn settle(&mut self) {
+        let stores = self.keys.iter().filter_map(Keys::remote).map(KeyStore::next_wake_up);
+        self.due = stores.chain(self.next_show()).min().unwrap_or(UnixTime::MAX);
     }
 
     fn next_step(&mut self, provider: ProviderIndex) -> Option<Step> {
@@ -217,7 +224,7 @@ impl Engine {
     }
 
     /// When gauges are to be set again.
-    pub(super) fn next_show(&self) -> Option<UnixTime> {
+    fn next_show(&self) -> Option<UnixTime> {
         let held = self
             .keys
             .iter()

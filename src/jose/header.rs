@@ -3,10 +3,8 @@
 //! Only `alg`, `kid`, `crit` and `b64` are read. A key or an address of one inside the header
 //! (`jwk`, `jku`, `x5u`, `x5c`) is never used: it is the sender's word (RFC 8725 section 3.10).
 
-use serde_json::Value;
-
 use crate::jose::algorithm::Algorithm;
-use crate::json;
+use crate::json::Node;
 
 /// What the gate takes from a JOSE header.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -36,20 +34,21 @@ pub enum HeaderError {
 impl Header {
     /// Reads the decoded header.
     pub fn parse(json: &[u8]) -> Result<Self, HeaderError> {
-        let Ok(Value::Object(members)) = json::parse(json) else {
+        let Ok(Node::Object(members)) = Node::parse(json) else {
             return Err(HeaderError::NotJson);
         };
         let algorithm =
-            members.get("alg").and_then(Value::as_str).ok_or(HeaderError::AlgorithmMissing)?;
+            members.get("alg").and_then(Node::as_text).ok_or(HeaderError::AlgorithmMissing)?;
         let algorithm = Algorithm::from_name(algorithm).ok_or(HeaderError::AlgorithmUnknown)?;
         let kid = match members.get("kid") {
             None => None,
-            Some(Value::String(kid)) => Some(kid.clone()).filter(|kid| !kid.is_empty()),
+            Some(Node::Text(kid)) => Some(kid.clone().into_owned()).filter(|kid| !kid.is_empty()),
             Some(_) => return Err(HeaderError::KidType),
         };
         // No extension is implemented, so whatever is critical is not understood. An unencoded
         // payload (`b64: false`) must be announced as critical, but refuse it without, too.
-        if members.contains_key("crit") || members.get("b64").is_some_and(|b64| b64 != true) {
+        let encoded = |b64: &Node<'_>| *b64 == Node::Bool(true);
+        if members.get("crit").is_some() || !members.get("b64").is_none_or(encoded) {
             return Err(HeaderError::Critical);
         }
         Ok(Self { algorithm, kid })

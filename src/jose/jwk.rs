@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use crate::jose::algorithm::{Algorithm, Curve, Family};
 use crate::jose::base64url;
 use crate::jose::ec_key::EcKey;
+use crate::jose::hmac_key::HmacKey;
 use crate::jose::rsa_key::RsaKey;
 use crate::jose::signature::{BadSignature, VerifyingKey};
 use crate::jose::x509;
@@ -135,7 +136,7 @@ impl Jwk {
             "RSA" => rsa_key(members, strength)?,
             "EC" => ec_key(members)?,
             "OKP" => okp_key(members)?,
-            "oct" => VerifyingKey::Hmac(secret(members, strength)?),
+            "oct" => VerifyingKey::Hmac(Box::new(HmacKey::new(secret(members, strength)?))),
             _ => return Err(JwkError::KindUnsupported),
         };
         if !members.allows_verifying() {
@@ -217,8 +218,8 @@ impl Jwk {
 
     fn serves(&self, algorithm: Algorithm) -> bool {
         let strong = match (&self.key, algorithm.family, self.strength) {
-            (VerifyingKey::Hmac(secret), Family::Hmac(hash), KeyStrength::Required) => {
-                secret.len() >= hash.octets()
+            (VerifyingKey::Hmac(key), Family::Hmac(hash), KeyStrength::Required) => {
+                key.octets() >= hash.octets()
             }
             _ => true,
         };

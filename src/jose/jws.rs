@@ -2,13 +2,11 @@
 
 use std::ops::Deref;
 
-use serde_json::{Map, Value};
-
 use crate::jose::algorithm::Family;
 use crate::jose::base64url;
 use crate::jose::header::{Header, HeaderError};
 use crate::jose::jwk::Jwk;
-use crate::json;
+use crate::json::{self, Members, Node};
 
 /// Longest token, in octets: more than fits into a request head under Envoy's default limit
 /// (60 KiB), so nothing that reaches the filter today is refused for it.
@@ -33,7 +31,40 @@ pub enum JwsError {
     TooLong,
 }
 
-/// A token that was taken apart, but whose signature nobody has checked yet.
+/// The three parts of a token, decoded as far as they are base64url. What is said about a token
+/// borrows from it.
+pub struct Parts<'a> {
+    signing_input: &'a [u8],
+    header: Vec<u8>,
+    encoded_payload: &'a [u8],
+    payload: Option<Vec<u8>>,
+    signature: &'a [u8],
+}
+
+impl<'a> Parts<'a> {
+    /// Takes a token apart.
+    pub fn of(token: &'a [u8]) -> Result<Self, JwsError> {
+        if token.len() > MAX_TOKEN_OCTETS {
+            return Err(JwsError::TooLong);
+        }
+        let mut parts = token.splitn(4, |octet| *octet == b'.');
+        let parts = [parts.next(), parts.next(), parts.next(), parts.next()];
+        let [Some(header), Some(encoded_payload), Some(signature), None] = parts else {
+            return Err(JwsError::NotThreeParts);
+        };
+        if header.is_empty() || encoded_payload.is_empty() || signature.is_empty() {
+            return Err(JwsError::NotThreeParts);
+        }
+        let signing_input = token
+            .get(..token.len().saturating_sub(signature.len()).saturating_sub(1))
+            .ok_or(JwsError::NotThreeParts)?;
+        let header = base64url::decode(header).map_err(|_| JwsError::HeaderEncoding)?;
+        let payload = base64url::decode(encoded_payload).ok();
+        Ok(Self { signing_input, header, encoded_payload, payload, signature })
+    }
+}
+
+/// A token that was read, but whose signature nobody has checked yet.
 pub struct UnverifiedJws<'a> {
     header: Header,
     payload: Payload<'a>,
@@ -44,30 +75,17 @@ pub struct UnverifiedJws<'a> {
 /// What a token says. It leaves this module as a [`VerifiedPayload`] only.
 pub struct Payload<'a> {
     encoded: &'a str,
-    json: String,
-    claims: Map<String, Value>,
-    header_json: Vec<u8>,
+    json: &'a str,
+    claims: Members<'a>,
+    header_json: &'a [u8],
 }
 
 impl<'a> UnverifiedJws<'a> {
-    /// Takes a token apart; refuses it in the native filter's order: shape, header, payload.
-    pub fn parse(token: &'a [u8]) -> Result<Self, JwsError> {
-        if token.len() > MAX_TOKEN_OCTETS {
-            return Err(JwsError::TooLong);
-        }
-        let parts: Vec<&[u8]> = token.splitn(4, |octet| *octet == b'.').collect();
-        let &[header, payload, signature] = parts.as_slice() else {
-            return Err(JwsError::NotThreeParts);
-        };
-        if header.is_empty() || payload.is_empty() || signature.is_empty() {
-            return Err(JwsError::NotThreeParts);
-        }
-        let signing_input = token
-            .get(..token.len().saturating_sub(signature.len()).saturating_sub(1))
-            .ok_or(JwsError::NotThreeParts)?;
-        let header_json = base64url::decode(header).map_err(|_| JwsError::HeaderEncoding)?;
-        let header = Header::parse(&header_json).map_err(JwsError::Header)?;
-        let payload = Payload::parse(payload, header_json)?;
+    /// Reads a token; refuses it in the native filter's order: header, payload.
+    pub fn parse(parts: &'a Parts<'_>) -> Result<Self, JwsError> {
+        let header = Header::parse(&parts.header).map_err(JwsError::Header)?;
+        let payload = Payload::parse(parts)?;
+        let Parts { signature, signing_input, .. } = parts;
         Ok(Self { header, payload, signature, signing_input })
     }
 
@@ -78,7 +96,7 @@ impl<'a> UnverifiedJws<'a> {
 
     /// The claims as they stand in the token. Nobody vouches for them yet: they may only serve to
     /// refuse it.
-    pub fn unverified_claims(&self) -> &Map<String, Value> {
+    pub fn unverified_claims(&self) -> &Members<'a> {
         &self.payload.claims
     }
 
@@ -92,26 +110,27 @@ impl<'a> UnverifiedJws<'a> {
 }
 
 impl<'a> Payload<'a> {
-    fn parse(encoded: &'a [u8], header_json: Vec<u8>) -> Result<Self, JwsError> {
-        let octets = base64url::decode(encoded).map_err(|_| JwsError::PayloadEncoding)?;
-        let Ok(Value::Object(claims)) = json::parse(&octets) else {
+    fn parse(parts: &'a Parts<'_>) -> Result<Self, JwsError> {
+        let octets = parts.payload.as_deref().ok_or(JwsError::PayloadEncoding)?;
+        let Ok(Node::Object(claims)) = Node::parse(octets) else {
             return Err(JwsError::PayloadNotJson);
         };
-        let json = String::from_utf8(octets).map_err(|_| JwsError::PayloadNotJson)?;
-        let encoded = str::from_utf8(encoded).map_err(|_| JwsError::PayloadEncoding)?;
-        Ok(Self { encoded, json, claims, header_json })
+        let json = str::from_utf8(octets).map_err(|_| JwsError::PayloadNotJson)?;
+        let encoded =
+            str::from_utf8(parts.encoded_payload).map_err(|_| JwsError::PayloadEncoding)?;
+        Ok(Self { encoded, json, claims, header_json: &parts.header })
     }
 }
 
-impl Payload<'_> {
+impl<'a> Payload<'a> {
     /// The claims.
-    pub fn claims(&self) -> &Map<String, Value> {
+    pub fn claims(&self) -> &Members<'a> {
         &self.claims
     }
 
     /// The JOSE header as it stands in the token, decoded; the signature covers it, too.
     pub fn header_json(&self) -> &[u8] {
-        &self.header_json
+        self.header_json
     }
 
     /// The payload part as it stands in the token, base64url without padding.
@@ -121,7 +140,7 @@ impl Payload<'_> {
 
     /// The text of the member at `path`, every digit of a number kept.
     pub fn member_text(&self, path: &[String]) -> Option<&str> {
-        json::member_text(&self.json, path)
+        json::member_text(self.json, path)
     }
 }
 

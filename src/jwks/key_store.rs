@@ -17,6 +17,7 @@
 //! 6. A refresh starts before freshness ends, so in steady state no request waits.
 //! 7. Other keys mean another generation; the same keys keep theirs.
 //! 8. A call with an unchanged clock changes nothing.
+//! 9. Before the time that it names with [`KeyStore::next_wake_up`], it wants nothing.
 
 mod fetching;
 mod sharing;

@@ -8,7 +8,7 @@ use crate::claims::RegisteredClaims;
 use crate::denial::{Denial, Reason};
 use crate::extract::TokenLocation;
 use crate::jose::jwk::Jwk;
-use crate::jose::jws::{NotVerified, SignedJws, UnverifiedJws, VerifiedPayload};
+use crate::jose::jws::{NotVerified, Parts, SignedJws, UnverifiedJws, VerifiedPayload};
 use crate::jwks::{KeyState, UnknownKid};
 use crate::policy::evaluate::{Evaluation, Grant, Outcome, Patience, Wanted};
 use crate::policy::provider::Lifetime;
@@ -85,8 +85,17 @@ impl Evaluation<'_> {
             provider.check_claims(&known.claims, audiences, self.now)?;
             return Ok(provider.grant(&known, location));
         }
-        let token = UncheckedToken::parse(token, self.budget)?;
+        let parts = self.take_apart(token)?;
+        let token = UncheckedToken::parse(token, &parts)?;
         self.check(index, provider, audiences, location, token)
+    }
+
+    /// Takes a token apart, within what one request may cost.
+    pub(super) fn take_apart<'t>(&self, token: &'t [u8]) -> Result<Parts<'t>, Denial> {
+        if !self.budget.spend_octets(token.len()) {
+            return Err(Reason::TooManyTokens.into());
+        }
+        Ok(Parts::of(token).map_err(Reason::from)?)
     }
 
     /// What is known of a token that was verified under the keys that count now.
@@ -179,14 +188,11 @@ pub(super) struct UncheckedToken<'a> {
 }
 
 impl<'a> UncheckedToken<'a> {
-    pub(super) fn parse(token: &'a [u8], budget: &Budget) -> Result<Self, Denial> {
-        if !budget.spend_octets(token.len()) {
-            return Err(Reason::TooManyTokens.into());
-        }
-        let jws = UnverifiedJws::parse(token).map_err(Reason::from)?;
+    pub(super) fn parse(octets: &'a [u8], parts: &'a Parts<'_>) -> Result<Self, Denial> {
+        let jws = UnverifiedJws::parse(parts).map_err(Reason::from)?;
         let claims = RegisteredClaims::read(jws.unverified_claims()).map_err(Reason::ClaimType)?;
         let jws = jws.decode_signature().map_err(Reason::from)?;
-        Ok(Self { octets: token, jws, claims })
+        Ok(Self { octets, jws, claims })
     }
 }
 

@@ -3,6 +3,8 @@
 //! When keys are missing it answers [`Verdict::Wait`]; once they are there, the same function
 //! runs again from the start.
 
+use std::borrow::Cow;
+
 use crate::denial::{Denial, Reason};
 use crate::extract::{self, TokenLocation};
 use crate::jwks::Keys;
@@ -291,7 +293,8 @@ impl<'a> Evaluation<'a> {
             let (index, provider) = self.provider_of(known.claims.iss.as_deref(), location)?;
             return self.judge(index, provider, None, location, token).map_err(of(index));
         }
-        let token = UncheckedToken::parse(token, self.budget)?;
+        let parts = self.take_apart(token)?;
+        let token = UncheckedToken::parse(token, &parts)?;
         let (index, provider) = self.provider_of(token.claims.iss.as_deref(), location)?;
         self.check(index, provider, None, location, token).map_err(of(index))
     }
@@ -321,7 +324,10 @@ impl<'a> Evaluation<'a> {
         self,
         locations: &'l [TokenLocation],
         taken: &[TokenLocation],
-    ) -> Vec<(&'l TokenLocation, Vec<u8>)> {
+    ) -> Vec<(&'l TokenLocation, Cow<'l, [u8]>)>
+    where
+        'a: 'l,
+    {
         locations
             .iter()
             .rev()

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::config;
 use crate::jose::jws::VerifiedPayload;
+use crate::json::Node;
 use crate::policy::Provider;
 use crate::request::{RequestEdit, RequestHead};
 
@@ -29,13 +30,13 @@ impl ClaimHeader {
             value.as_object()?.get(segment)
         })?;
         let text = match claim {
-            Value::Null => return None,
-            Value::Bool(value) => value.to_string(),
+            Node::Null => return None,
+            Node::Bool(value) => value.to_string(),
             // As it stands in the token: a double would lose digits of a long account number.
-            Value::Number(_) => payload.member_text(&self.claim)?.to_owned(),
-            Value::String(text) => text.clone(),
+            Node::Number(_) => payload.member_text(&self.claim)?.to_owned(),
+            Node::Text(text) => text.clone().into_owned(),
             // Native's form: base64 of compact JSON.
-            Value::Array(_) | Value::Object(_) => STANDARD.encode(claim.to_string()),
+            Node::List(_) | Node::Object(_) => STANDARD.encode(claim.to_value().to_string()),
         };
         Some(text.into_bytes()).filter(|text| !text.is_empty() && text.iter().all(is_header_octet))
     }
@@ -108,7 +109,7 @@ impl Outputs {
 
     /// The claims, those named by `space_delimited_claims` split into lists, as natively.
     fn normalized(&self, payload: &VerifiedPayload<'_>) -> Value {
-        let mut claims = payload.claims().clone();
+        let mut claims = payload.claims().to_map();
         for name in &self.space_delimited_claims {
             if let Some(Value::String(text)) = claims.get(name) {
                 let list = text.split(' ').filter(|word| !word.is_empty()).map(Value::from);
