@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// nothing of the host, and nobody of `host` and `engine` above them, is what makes the core
 /// testable without a proxy.
 const MAY_USE: [(&str, &[&str]); 16] = [
-    ("claims", &["time"]),
+    ("claims", &["json", "time"]),
     ("config", &["expression", "json", "sorted"]),
     ("denial", &["claims", "jose", "request"]),
     ("engine", &["denial", "jwks", "policy", "request", "time"]),
@@ -30,6 +30,7 @@ const MAY_USE: [(&str, &[&str]); 16] = [
             "expression",
             "extract",
             "jose",
+            "json",
             "jwks",
             "request",
             "sorted",
