@@ -80,8 +80,7 @@ impl Policy {
         let (config, mut errors) = Config::parse(text);
         let (policy, more) = Self::compile(config);
         errors.extend(more);
-        errors.sort_unstable();
-        errors.dedup();
+        let errors = sorted::list(errors);
         if errors.is_empty() { Ok(policy) } else { Err(errors) }
     }
 
@@ -122,10 +121,8 @@ impl Policy {
         let state_rules =
             config.filter_state_rules.map(|wire| StateRules::compile(wire, &names, &errors));
         let properties = rules.iter().flat_map(|rule| rule.matcher.properties());
-        let mut properties: Vec<_> =
-            properties.chain(state_rules.iter().map(|rules| &rules.path)).cloned().collect();
-        properties.sort_unstable();
-        properties.dedup();
+        let properties =
+            sorted::list(properties.chain(state_rules.iter().map(|rules| &rules.path)).cloned());
         let requirements = rules.iter().map(|rule| &rule.requirement).chain([&fallback]);
         let requirements =
             requirements.chain(state_rules.iter().flat_map(|rules| rules.requirements.values()));

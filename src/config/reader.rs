@@ -48,10 +48,7 @@ impl Errors {
 
     /// All mistakes, in the order of their paths.
     pub fn into_sorted(self) -> Vec<ConfigError> {
-        let mut errors = self.0.into_inner();
-        errors.sort_unstable();
-        errors.dedup();
-        errors
+        sorted::list(self.0.into_inner())
     }
 }
 

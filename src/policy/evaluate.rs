@@ -13,6 +13,7 @@ use crate::policy::requirement::{Otherwise, Requirement};
 use crate::policy::verified_tokens::VerifiedTokens;
 use crate::policy::{Policy, Provider, ProviderIndex};
 use crate::request::{RequestEdit, RequestEdits, RequestHead};
+use crate::sorted;
 use crate::time::UnixTime;
 
 /// Everything a decision depends on.
@@ -140,11 +141,7 @@ impl<'a> Evaluation<'a> {
         match self.meet(requirement, &[]) {
             Outcome::Failed(denial) => Verdict::Deny(denial),
             Outcome::Met(grant) => Verdict::Allow(self.permit(grant)),
-            Outcome::Waiting(mut wanted) => {
-                wanted.sort_unstable();
-                wanted.dedup();
-                Verdict::Wait(wanted)
-            }
+            Outcome::Waiting(wanted) => Verdict::Wait(sorted::list(wanted)),
         }
     }
 
@@ -274,15 +271,8 @@ impl<'a> Evaluation<'a> {
 
     /// Every place where some provider takes tokens from.
     fn all_locations(self) -> Vec<TokenLocation> {
-        let mut locations: Vec<_> = self
-            .policy
-            .providers
-            .iter()
-            .flat_map(|provider| provider.locations.iter().cloned())
-            .collect();
-        locations.sort_unstable();
-        locations.dedup();
-        locations
+        let providers = self.policy.providers.iter();
+        sorted::list(providers.flat_map(|provider| provider.locations.iter().cloned()))
     }
 
     /// A token where any provider's may be.

@@ -10,6 +10,7 @@ use crate::jose::jws::VerifiedPayload;
 use crate::json::Node;
 use crate::policy::Provider;
 use crate::request::{RequestEdit, RequestHead};
+use crate::sorted;
 
 /// A claim that becomes a header (`JwtClaimToHeader`).
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -140,10 +141,7 @@ impl IdentityHeaders {
     pub fn of<'a>(providers: &'a [Provider], others: impl Iterator<Item = &'a String>) -> Self {
         let names = providers.iter().flat_map(|provider| provider.outputs.header_names());
         let names = names.chain(others);
-        let mut names: Vec<_> = names.map(|name| canonical(name.as_bytes())).collect();
-        names.sort_unstable();
-        names.dedup();
-        Self(names)
+        Self(sorted::list(names.map(|name| canonical(name.as_bytes()))))
     }
 
     /// The edits that strike clients' copies, whichever spelling they use: many backends read
@@ -152,14 +150,9 @@ impl IdentityHeaders {
         if self.0.is_empty() {
             return Vec::new();
         }
-        let mut struck: Vec<Vec<u8>> = head
-            .headers()
-            .filter(|(name, _)| self.0.contains(&canonical(name)))
-            .map(|(name, _)| name.to_vec())
-            .collect();
-        struck.sort_unstable();
-        struck.dedup();
-        struck.into_iter().map(RequestEdit::Remove).collect()
+        let struck = head.headers().filter(|(name, _)| self.0.contains(&canonical(name)));
+        let struck = sorted::list(struck.map(|(name, _)| name));
+        struck.into_iter().map(|name| RequestEdit::Remove(name.to_vec())).collect()
     }
 }
 

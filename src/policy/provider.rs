@@ -19,6 +19,7 @@ use crate::policy::text::TextMatcher;
 use crate::policy::verified_tokens::{
     CacheSettings, DEFAULT_TOKEN_OCTETS, DEFAULT_TOKENS, NATIVE_TOKENS,
 };
+use crate::sorted;
 
 /// What native calls the default clock skew.
 const DEFAULT_CLOCK_SKEW: Duration = Duration::from_secs(60);
@@ -195,13 +196,8 @@ fn locations(
         .map(|header| TokenLocation::Header { name: header.name, prefix: header.value_prefix });
     let params = params.into_iter().map(|name| TokenLocation::Param { name });
     let cookies = cookies.into_iter().map(|name| TokenLocation::Cookie { name });
-    let mut locations: Vec<_> = headers.chain(params).chain(cookies).collect();
-    if locations.is_empty() {
-        locations = TokenLocation::defaults();
-    }
-    locations.sort_unstable();
-    locations.dedup();
-    locations
+    let locations = sorted::list(headers.chain(params).chain(cookies));
+    if locations.is_empty() { sorted::list(TokenLocation::defaults()) } else { locations }
 }
 
 /// Audiences in the form in which they compare.
