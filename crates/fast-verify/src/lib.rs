@@ -8,4 +8,5 @@
 
 extern crate alloc;
 
+pub mod ed25519;
 pub mod rsa;
