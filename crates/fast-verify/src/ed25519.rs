@@ -29,7 +29,7 @@ use scalar::Scalar;
 /// Bits of a scalar below its topmost window: 2^252 is the order's topmost bit, and what is there
 /// counts for the topmost window.
 const SCALAR_BITS: u32 = 252;
-/// Points that are prepared together at least: an inversion costs as much as a hundred products.
+/// Points that are prepared together at least: an inversion costs as much as some hundred products.
 const BATCH: usize = 128;
 /// The generator (RFC 8032 section 5.1): `y` is 4/5, `x` is even.
 const GENERATOR: [u8; 32] = [
@@ -56,13 +56,13 @@ const SMALL_ORDER: [[u8; 32]; 5] = [
 /// How many bits of a scalar one addition takes care of. More are faster, and take more memory.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Window {
-    /// 51 additions; 86,676 octets.
+    /// 51 additions; 86,724 octets.
     Bits5,
-    /// 42 additions; 145,212 octets.
+    /// 42 additions; 145,260 octets.
     Bits6,
-    /// 36 additions; 248,892 octets.
+    /// 36 additions; 248,940 octets.
     Bits7,
-    /// 32 additions; 429,468 octets.
+    /// 32 additions; 429,516 octets.
     Bits8,
 }
 

@@ -10,6 +10,8 @@
 
 use core::ops::{Add, Mul, Neg, Sub};
 
+use crate::inverse::inverse;
+
 /// Bits of a limb.
 const BITS: u32 = 29;
 const MASK: i64 = (1 << BITS) - 1;
@@ -21,6 +23,11 @@ const FOLD: i64 = 64 * 19;
 const TIGHT: i64 = HALF + (1 << 23);
 /// The largest product of two limbs.
 const MOST: i64 = (i64::MAX - (1 << 46)) / 9;
+
+/// 2^255 - 19, in words of 32 bits.
+const PRIME: [u32; 8] = [
+    0xffff_ffed, u32::MAX, u32::MAX, u32::MAX, u32::MAX, u32::MAX, u32::MAX, 0x7fff_ffff,
+];
 
 /// The bounds of the module's comment.
 const _: () = {
@@ -147,9 +154,18 @@ impl Fe {
         }
     }
 
-    /// The inverse, and zero for zero: the power of `p - 2` = 2^255 - 21.
-    pub(super) fn invert(&self) -> Self {
-        self.ones(250).squared(5) * (self.squared(3) * *self) * self.square()
+    /// The inverse; zero for zero.
+    pub(super) fn invert(self) -> Self {
+        let mut words = [0; 8];
+        for (word, octets) in words.iter_mut().zip(self.to_octets().as_chunks::<4>().0) {
+            *word = u32::from_le_bytes(*octets);
+        }
+        let Some(words) = inverse(&words, &PRIME) else { return Self::ZERO };
+        let mut octets = [0; 32];
+        for (octets, word) in octets.as_chunks_mut::<4>().0.iter_mut().zip(words) {
+            *octets = word.to_le_bytes();
+        }
+        Self::from_octets(&octets)
     }
 }
 
