@@ -29,8 +29,7 @@ pub(super) enum Sign {
 }
 
 impl Point {
-    pub(super) const IDENTITY: Self =
-        Self { x: Fe::ZERO, y: Fe::ONE, z: Fe::ONE, t: Fe::ZERO };
+    pub(super) const IDENTITY: Self = Self { x: Fe::ZERO, y: Fe::ONE, z: Fe::ONE, t: Fe::ZERO };
 
     /// The point of an encoding (RFC 8032 section 5.1.3). Like the library, it takes a `y` beyond the
     /// prime, and a sign for an `x` of zero.
@@ -101,8 +100,7 @@ impl Point {
 }
 
 impl Prepared {
-    pub(super) const IDENTITY: Self =
-        Self { plus: Fe::HALF, minus: Fe::HALF, product: Fe::ZERO };
+    pub(super) const IDENTITY: Self = Self { plus: Fe::HALF, minus: Fe::HALF, product: Fe::ZERO };
 
     /// The point itself.
     pub(super) fn point(&self) -> Point {

@@ -1,8 +1,7 @@
 //! Scalars: whole numbers below the order of the generator, `L` = 2^252 + δ.
 
 /// `L`, in words of 32 bits.
-const ORDER: [u32; 8] =
-    [0x5cf5_d3ed, 0x5812_631a, 0xa2f7_9cd6, 0x14de_f9de, 0, 0, 0, 0x1000_0000];
+const ORDER: [u32; 8] = [0x5cf5_d3ed, 0x5812_631a, 0xa2f7_9cd6, 0x14de_f9de, 0, 0, 0, 0x1000_0000];
 /// δ, in limbs of 28 bits, of which nine are 252 bits.
 const DELTA: [i64; 9] = [217_437_165, 19_280_293, 127_719_000, 262_007_343, 5_342, 0, 0, 0, 0];
 const BITS: u32 = 28;
