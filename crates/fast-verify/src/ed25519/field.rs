@@ -32,7 +32,7 @@ const PRIME: [u32; 8] =
 const _: () = {
     assert!((3 * TIGHT) * (4 * TIGHT) <= MOST);
     // The upper half of a column, and what folding adds to one.
-    let upper = (9 * MOST >> BITS) + 1;
+    let upper = ((9 * MOST) >> BITS) + 1;
     assert!(FOLD * (upper + MASK) < 1 << 46);
     // The topmost column's share, a carry from below, the limb itself: what comes around at the end.
     let last = FOLD * ((MOST >> BITS) + 1) + (i64::MAX >> BITS) + 1 + MASK;

@@ -1,5 +1,4 @@
 //! The field against big numbers.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use alloc::vec::Vec;
 
