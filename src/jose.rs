@@ -11,5 +11,6 @@ pub mod jwk;
 pub mod jws;
 pub mod rsa_key;
 pub mod signature;
+pub mod table_memory;
 mod trust;
 pub mod x509;

@@ -2,7 +2,6 @@
 //!
 //! Parsed once, when a set arrives. What is not usable says why, so that an operator can be told.
 
-use std::cell::Cell;
 use std::fmt;
 use std::rc::Rc;
 
@@ -15,6 +14,7 @@ use crate::jose::base64url;
 use crate::jose::ec_key::EcKey;
 use crate::jose::rsa_key::RsaKey;
 use crate::jose::signature::{BadSignature, VerifyingKey};
+use crate::jose::table_memory::TableMemory;
 use crate::jose::x509;
 
 /// Smallest RSA modulus, in bits (NIST SP 800-131A; RFC 7518 section 3.3).
@@ -192,12 +192,12 @@ impl Jwk {
         }
     }
 
-    /// Shares what there is for tables of multiples with other keys.
-    pub(crate) fn share_allowance(&mut self, tables: &Rc<Cell<usize>>) {
+    /// Takes the memory for a table of multiples, if it ever has one, from there.
+    pub(crate) fn share_memory(&mut self, memory: &Rc<TableMemory>) {
         match &mut self.key {
-            VerifyingKey::P256(key) => key.share_allowance(tables),
-            VerifyingKey::P384(key) => key.share_allowance(tables),
-            VerifyingKey::P521(key) => key.share_allowance(tables),
+            VerifyingKey::P256(key) => key.share_memory(memory),
+            VerifyingKey::P384(key) => key.share_memory(memory),
+            VerifyingKey::P521(key) => key.share_memory(memory),
             VerifyingKey::Ed25519(_) | VerifyingKey::Hmac(_) | VerifyingKey::Rsa(_) => {}
         }
     }
