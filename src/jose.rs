@@ -6,6 +6,7 @@
 pub mod algorithm;
 pub mod base64url;
 pub mod ec_key;
+pub mod ed_key;
 pub mod header;
 pub mod jwk;
 pub mod jws;

@@ -1,22 +1,22 @@
-//! One signature under one key, by RustCrypto and dalek; [`RsaKey`] and [`EcKey`] are faster at it.
+//! One signature under one key, by RustCrypto and dalek; [`RsaKey`], [`EcKey`] and [`EdKey`] are faster at it.
 //!
 //! The algorithm comes from the token and the key from the issuer; they must belong together
 //! before any arithmetic happens, so that no key is ever used for what it was not made for.
 
-use ed25519_dalek::VerifyingKey as Ed25519Key;
 use hmac::digest::KeyInit;
 use hmac::{Hmac, Mac};
 use sha2::{Sha256, Sha384, Sha512};
 
 use crate::jose::algorithm::{Algorithm, Curve, Family, Hash};
 use crate::jose::ec_key::EcKey;
+use crate::jose::ed_key::EdKey;
 use crate::jose::rsa_key::RsaKey;
 
 /// A key as the libraries hold it, parsed once when its set arrives.
 #[derive(Clone)]
 pub enum VerifyingKey {
     /// A point on Ed25519, not of small order.
-    Ed25519(Ed25519Key),
+    Ed25519(Box<EdKey>),
     /// A shared secret.
     Hmac(Vec<u8>),
     /// A point on P-256.
@@ -75,9 +75,7 @@ impl VerifyingKey {
             (Self::P256(key), _) => key.verify::<Sha256>(input, signature),
             (Self::P384(key), _) => key.verify::<Sha384>(input, signature),
             (Self::P521(key), _) => key.verify::<Sha512>(input, signature),
-            // Strict: no points of small order, one encoding (RFC 8032 section 5.1.7 and beyond).
-            (Self::Ed25519(key), _) => ed25519_dalek::Signature::from_slice(signature)
-                .is_ok_and(|signature| key.verify_strict(input, &signature).is_ok()),
+            (Self::Ed25519(key), _) => key.verify(input, signature),
             (Self::Hmac(secret), Family::Hmac(hash)) => match hash {
                 Hash::Sha256 => hmac::<Hmac<Sha256>>(secret, input, signature),
                 Hash::Sha384 => hmac::<Hmac<Sha384>>(secret, input, signature),
