@@ -44,6 +44,8 @@ pub struct Config {
     pub keys_unavailable_status: Option<u32>,
     /// Ours: how workers share what they fetched.
     pub key_sharing: KeySharing,
+    /// Ours: the memory for tables that make signatures of keys in use cheap.
+    pub key_tables: KeyTables,
 }
 
 /// `JwtProvider`: one issuer, where its tokens are, and what becomes of them.
@@ -174,6 +176,14 @@ pub struct KeySharing {
     pub disabled: bool,
     /// Who does not know it can neither read nor write what is shared.
     pub secret: String,
+}
+
+/// Ours: tables of the multiples of keys.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct KeyTables {
+    /// The most that all tables of a worker may take together, in octets; 0: there are none. Not set:
+    /// 1 MiB.
+    pub max_octets: Option<u32>,
 }
 
 /// `JwtCacheConfig`.

@@ -56,7 +56,9 @@ pub struct Engine {
 impl Engine {
     /// An engine for this policy.
     pub fn new(policy: Policy) -> Self {
-        let keys: Vec<_> = policy.providers.iter().map(|provider| provider.keys.keys()).collect();
+        let memory = &policy.table_memory;
+        let providers = policy.providers.iter();
+        let keys: Vec<_> = providers.map(|provider| provider.keys.keys(memory)).collect();
         let shown = keys.iter().map(|_| Shown::default()).collect();
         let verified = policy.providers.iter().map(|provider| VerifiedTokens::new(provider.cache));
         let verified = verified.collect();

@@ -6,11 +6,13 @@
 pub mod algorithm;
 pub mod base64url;
 pub mod ec_key;
+pub mod ed_key;
 pub mod header;
 pub mod hmac_key;
 pub mod jwk;
 pub mod jws;
 pub mod rsa_key;
 pub mod signature;
+pub mod table_memory;
 mod trust;
 pub mod x509;

@@ -13,10 +13,12 @@ pub mod text;
 pub mod verified_tokens;
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use crate::config::reader::{ConfigError, Errors, member_path};
 use crate::config::{self, Config};
 use crate::denial::Manner;
+use crate::jose::table_memory::{DEFAULT_TABLE_OCTETS, TableMemory};
 use crate::policy::identity::IdentityHeaders;
 pub use crate::policy::provider::{KeySource, Provider, RemoteKeys};
 use crate::policy::requirement::{Names, Requirement};
@@ -43,6 +45,8 @@ pub struct Policy {
     state_rules: Option<StateRules>,
     fallback: Requirement,
     identity_headers: IdentityHeaders,
+    /// What all keys have for their tables.
+    pub table_memory: Rc<TableMemory>,
 }
 
 #[derive(Debug)]
@@ -111,11 +115,13 @@ impl Policy {
                 Some(Rule { matcher: RouteMatcher::new(rule.matches.as_ref()?), requirement })
             })
             .collect();
+        let table_octets = config.key_tables.max_octets.unwrap_or(DEFAULT_TABLE_OCTETS);
+        let table_memory = Rc::new(TableMemory::new(table_octets));
         let providers: Vec<_> = config
             .providers
             .into_iter()
             .filter_map(|(name, provider)| {
-                Provider::compile(name, provider, &config.key_sharing, &errors)
+                Provider::compile(name, provider, &config.key_sharing, &table_memory, &errors)
             })
             .collect();
         let state_rules =
@@ -143,6 +149,7 @@ impl Policy {
                 _ => 503,
             },
             providers,
+            table_memory,
             rules,
             state_rules,
             fallback,

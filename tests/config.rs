@@ -133,7 +133,7 @@ fn all_mistakes_appear_at_once_each_with_its_path() {
             "providers[\"a b\"]: `remote_jwks` or `local_jwks` is required",
             "providers[\"a b\"].isuer: unknown field; expected one of: allow_weak_keys, audiences, claim_to_headers, clear_route_cache, clock_skew, clock_skew_seconds, failed_status_in_metadata, forward, forward_payload_header, from_cookies, from_headers, from_params, header_in_metadata, issuer, jwt_cache_config, local_jwks, local_jwks_is_fallback, max_lifetime, normalize_payload_in_metadata, pad_forward_payload_header, payload_in_metadata, remote_jwks, require_expiration, subjects",
             "providers[\"a b\"].jwks: unknown field; expected one of: allow_weak_keys, audiences, claim_to_headers, clear_route_cache, clock_skew, clock_skew_seconds, failed_status_in_metadata, forward, forward_payload_header, from_cookies, from_headers, from_params, header_in_metadata, issuer, jwt_cache_config, local_jwks, local_jwks_is_fallback, max_lifetime, normalize_payload_in_metadata, pad_forward_payload_header, payload_in_metadata, remote_jwks, require_expiration, subjects",
-            "rule: unknown field; expected one of: bypass_cors_preflight, default_requirement, filter_state_rules, key_sharing, keys_unavailable_status, providers, requirement_map, rules, stat_prefix, strip_failure_response",
+            "rule: unknown field; expected one of: bypass_cors_preflight, default_requirement, filter_state_rules, key_sharing, key_tables, keys_unavailable_status, providers, requirement_map, rules, stat_prefix, strip_failure_response",
             "rules[0]: `match` is required",
             "rules[0].requires: no provider is called `nobody`; there is: a b, p, q",
             "rules[1].match: `prefix`, `path`, `safe_regex`, `path_separated_prefix`, `path_match_policy` or `connect_matcher` is required",
@@ -475,6 +475,16 @@ fn how_keys_are_fetched() {
         &["providers.local: `local_jwks_is_fallback` needs both `remote_jwks` and `local_jwks`"],
     );
     check(with("/key_sharing", json!({"disabled": true, "secret": "s"})), &[]);
+    check(with("/key_tables", json!({"max_octets": 0})), &[]);
+    check(with("/key_tables", json!({"maxOctets": "268435456"})), &[]);
+    check(
+        with("/key_tables", json!({"max_octets": 268_435_457})),
+        &["key_tables.max_octets: must be at most 268435456"],
+    );
+    check(
+        with("/key_tables", json!({"octets": 1})),
+        &["key_tables.octets: unknown field; expected one of: max_octets"],
+    );
 }
 
 /// Every field of the native message is known: read, or refused with a sentence; none is ignored.

@@ -8,9 +8,12 @@
     reason = "tests"
 )]
 
+use std::rc::Rc;
 use std::time::Duration;
 
+use jwt_gate::jose::header::Header;
 use jwt_gate::jose::jwk::KeyStrength;
+use jwt_gate::jose::table_memory::TableMemory;
 use jwt_gate::jwks::answer::{Cause, FetchFailure, Fetched};
 use jwt_gate::jwks::flight::Leg;
 use jwt_gate::jwks::key_store::{Changed, KeyStore, Seen, Step};
@@ -18,6 +21,7 @@ use jwt_gate::jwks::schedule::{FetchSettings, MAX_BACK_OFF, MAX_BACK_OFF_WITHOUT
 use jwt_gate::jwks::source::{Address, Source};
 use jwt_gate::jwks::{KeyState, UnknownKid};
 use jwt_gate::time::UnixTime;
+use jwt_gate_demo::keys::{Alg, SigningKey, jwks};
 use proptest::prelude::*;
 
 const SETTINGS: FetchSettings = FetchSettings {
@@ -128,6 +132,38 @@ fn the_first_fetch_is_due_at_once_and_only_one_is_in_flight() {
     assert_eq!(bench.good(number, "a"), Changed::Replaced);
     assert_eq!(bench.state(), "ready");
     assert_eq!(bench.store.generation(), 1);
+}
+
+/// Tables are made for keys in use, and their memory comes back when other keys replace them.
+#[test]
+fn tables_go_with_their_keys() {
+    let memory = Rc::new(TableMemory::default());
+    let mut bench = Bench::new();
+    bench.store = bench.store.with_table_memory(&memory);
+    let mut taken = Vec::new();
+    for alg in [Alg::EdDSA, Alg::ES256, Alg::EdDSA] {
+        let key = SigningKey::generate(alg, "a");
+        let header = Header::parse(key.header().to_string().as_bytes()).unwrap();
+        let body = jwks(&[&key]).to_string();
+        // The second answer is that nothing has changed.
+        for changed in [Changed::Replaced, Changed::Renewed] {
+            let (_, number) = bench.wait_for_fetch();
+            let answer = bench.store.answer(number, Leg::Keys, Ok(fetched(&body)), at(bench.now));
+            assert_eq!(answer, changed);
+            if changed == Changed::Replaced {
+                assert_eq!(memory.taken(), 0);
+            }
+            let candidates = bench.store.held().unwrap().candidates(&header);
+            for _ in 0..5 {
+                let signature = key.sign_bytes(b"input");
+                candidates[0].verify(header.algorithm, b"input", &signature).unwrap();
+            }
+        }
+        taken.push(memory.taken());
+    }
+    assert!(taken.iter().all(|taken| *taken > 50_000), "{taken:?}");
+    drop(bench);
+    assert_eq!(memory.taken(), 0);
 }
 
 #[test]

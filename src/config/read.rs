@@ -7,7 +7,7 @@ use crate::config::protobuf_struct;
 use crate::config::reader::{ConfigError, Errors, Node};
 use crate::config::{
     ClaimToHeader, Config, FilterStateRules, FromHeader, Jwks, JwtCacheConfig, KeySharing,
-    Provider, Requirement, Rule,
+    KeyTables, Provider, Requirement, Rule,
 };
 use crate::json;
 
@@ -71,6 +71,10 @@ impl Config {
                 .get("key_sharing")
                 .and_then(|node| node.object(KeySharing::read))
                 .unwrap_or_default(),
+            key_tables: fields
+                .get("key_tables")
+                .and_then(|node| node.object(KeyTables::read))
+                .unwrap_or_default(),
         }
     }
 }
@@ -80,6 +84,22 @@ impl KeySharing {
         Self { disabled: fields.flag("disabled"), secret: fields.text("secret") }
     }
 }
+
+impl KeyTables {
+    fn read(fields: &mut Fields<'_>) -> Self {
+        let max_octets = fields.get("max_octets").and_then(|node| {
+            let octets = node.unsigned()?;
+            if octets > MAX_TABLE_OCTETS {
+                node.error(format!("must be at most {MAX_TABLE_OCTETS}"));
+            }
+            Some(octets)
+        });
+        Self { max_octets }
+    }
+}
+
+/// The most memory for tables, 256 MiB: enough for the largest of five hundred keys.
+const MAX_TABLE_OCTETS: u32 = 256 * 1024 * 1024;
 
 impl Provider {
     fn read(fields: &mut Fields<'_>) -> Self {

@@ -16,7 +16,6 @@
     reason = "the operations of groups and fields have no overflow"
 )]
 
-use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 use std::sync::OnceLock;
 
@@ -31,14 +30,13 @@ use ecdsa::{EcdsaCurve, Signature, SignatureSize};
 use sha2::digest::Digest;
 use sha2::digest::array::ArraySize;
 
+use crate::jose::table_memory::{KeyTable, TableMemory};
 use crate::jose::trust::Trust;
 
 /// Bits of a scalar that one addition takes care of. A table of P-256 has 52·16 points (60 KB).
 const WINDOW: usize = 5;
 /// Multiples for each window: digits are from -16 to 16.
 const DIGITS: usize = 1 << (WINDOW - 1);
-/// A table costs as much as some ten signatures: keys that are used less often have none.
-const USES_BEFORE_TABLE: u32 = 3;
 
 /// A curve whose signatures are checked.
 pub trait TableCurve: EcdsaCurve + CurveArithmetic
@@ -76,8 +74,12 @@ impl<C: TableCurve> Table<C>
 where
     SignatureSize<C>: ArraySize,
 {
+    /// Points in a table, and what they take, in octets.
+    const POINTS: usize = C::BITS.div_ceil(WINDOW).saturating_mul(DIGITS);
+    const OCTETS: usize = Self::POINTS.saturating_mul(size_of::<AffinePoint<C>>());
+
     fn new(point: ProjectivePoint<C>) -> Self {
-        let mut multiples = Vec::with_capacity(C::BITS.div_ceil(WINDOW).saturating_mul(DIGITS));
+        let mut multiples = Vec::with_capacity(Self::POINTS);
         let mut base = point;
         for _ in 0..C::BITS.div_ceil(WINDOW) {
             let mut multiple = base;
@@ -128,11 +130,8 @@ where
     SignatureSize<C>: ArraySize,
 {
     point: AffinePoint<C>,
-    table: OnceCell<Rc<Table<C>>>,
-    uses: Cell<u32>,
+    table: KeyTable<Table<C>>,
     trust: Trust,
-    /// How many tables may be made yet, of this key and those that it shares memory with.
-    allowance: Rc<Cell<usize>>,
 }
 
 impl<C: TableCurve> Clone for EcKey<C>
@@ -140,13 +139,7 @@ where
     SignatureSize<C>: ArraySize,
 {
     fn clone(&self) -> Self {
-        Self {
-            point: self.point,
-            table: self.table.clone(),
-            uses: self.uses.clone(),
-            trust: self.trust.clone(),
-            allowance: Rc::clone(&self.allowance),
-        }
+        Self { point: self.point, table: self.table.clone(), trust: self.trust.clone() }
     }
 }
 
@@ -156,13 +149,7 @@ where
 {
     /// The key with this point, which the library has checked.
     pub fn new(point: AffinePoint<C>) -> Self {
-        Self {
-            point,
-            table: OnceCell::new(),
-            uses: Cell::default(),
-            trust: Trust::default(),
-            allowance: Rc::new(Cell::new(1)),
-        }
+        Self { point, table: KeyTable::default(), trust: Trust::default() }
     }
 
     /// Whether the table was wrong.
@@ -170,9 +157,9 @@ where
         self.trust.is_lost()
     }
 
-    /// Shares what there is for tables with other keys.
-    pub fn share_allowance(&mut self, allowance: &Rc<Cell<usize>>) {
-        self.allowance = Rc::clone(allowance);
+    /// Takes the memory for its table from there.
+    pub fn share_memory(&mut self, memory: &Rc<TableMemory>) {
+        self.table.share_memory(memory);
     }
 
     /// Checks a signature in its fixed form: two coordinates of the curve's length, none of them
@@ -182,27 +169,23 @@ where
         let digest = D::digest(input);
         let point = ProjectivePoint::<C>::from(self.point);
         let library = || verify_prehashed::<C>(&point, &digest, &signature).is_ok();
-        let uses = self.uses.get().saturating_add(1);
-        self.uses.set(uses);
-        if uses <= USES_BEFORE_TABLE || self.is_distrusted() {
+        if self.is_distrusted() {
             return library();
         }
-        let Some(table) = self.table(point) else { return library() };
-        let digest = field_octets::<C>(&digest);
-        self.trust.judge(|| by_tables(table, &digest, &signature), library)
-    }
-}
-
-impl<C: TableCurve> EcKey<C>
-where
-    SignatureSize<C>: ArraySize,
-{
-    /// The key's table, made now if there is room for one.
-    fn table(&self, point: ProjectivePoint<C>) -> Option<&Table<C>> {
-        if self.table.get().is_none() {
-            self.allowance.set(self.allowance.get().checked_sub(1)?);
+        // There is one size only.
+        let good = match self.table.get(|_| Table::<C>::OCTETS, |_| Table::new(point)) {
+            None => library(),
+            Some(table) => {
+                let digest = field_octets::<C>(&digest);
+                self.trust.judge(|| by_tables(table.table(), &digest, &signature), library)
+            }
+        };
+        if self.is_distrusted() {
+            self.table.give_up();
+        } else if good {
+            self.table.count_use();
         }
-        Some(self.table.get_or_init(|| Rc::new(Table::new(point))))
+        good
     }
 }
 
@@ -311,7 +294,10 @@ mod tests {
             |key: &EcKey<p256::NistP256>| key.verify::<Sha256>(b"input", &signature.to_bytes());
         // The table of another key.
         let generator = ProjectivePoint::<p256::NistP256>::generator();
-        assert!(key.table.set(Rc::new(Table::new(generator))).is_ok());
+        key.table.put(Table::new(generator));
+        for _ in 0..4 {
+            assert!(verify(&key), "by the library");
+        }
         for _ in 0..6 {
             assert!(!key.verify::<Sha256>(b"other", &signature.to_bytes()));
         }
@@ -327,10 +313,11 @@ mod tests {
         }
         assert!(!key.is_distrusted());
         // Of three keys with room for two tables, the last one has none, and is none the worse.
-        let allowance = Rc::new(Cell::new(2));
+        let octets = u32::try_from(2 * Table::<p256::NistP256>::OCTETS).unwrap();
+        let memory = Rc::new(TableMemory::new(octets));
         let keys = [(); 3].map(|()| {
             let mut key = EcKey::new(*signing.verifying_key().as_affine());
-            key.share_allowance(&allowance);
+            key.share_memory(&memory);
             key
         });
         for key in &keys {
@@ -338,7 +325,9 @@ mod tests {
                 assert!(verify(key));
             }
         }
-        assert_eq!(keys.map(|key| key.table.get().is_some()), [true, true, false]);
+        assert_eq!(keys.each_ref().map(|key| key.table.octets().is_some()), [true, true, false]);
+        drop(keys);
+        assert_eq!(memory.taken(), 0);
     }
 
     #[test]

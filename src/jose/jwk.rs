@@ -2,7 +2,6 @@
 //!
 //! Parsed once, when a set arrives. What is not usable says why, so that an operator can be told.
 
-use std::cell::Cell;
 use std::fmt;
 use std::rc::Rc;
 
@@ -13,9 +12,11 @@ use serde_json::{Map, Value};
 use crate::jose::algorithm::{Algorithm, Curve, Family};
 use crate::jose::base64url;
 use crate::jose::ec_key::EcKey;
+use crate::jose::ed_key::EdKey;
 use crate::jose::hmac_key::HmacKey;
 use crate::jose::rsa_key::RsaKey;
 use crate::jose::signature::{BadSignature, VerifyingKey};
+use crate::jose::table_memory::TableMemory;
 use crate::jose::x509;
 
 /// Smallest RSA modulus, in bits (NIST SP 800-131A; RFC 7518 section 3.3).
@@ -189,17 +190,19 @@ impl Jwk {
             VerifyingKey::P384(key) => key.is_distrusted(),
             VerifyingKey::P521(key) => key.is_distrusted(),
             VerifyingKey::Rsa(key) => key.is_distrusted(),
-            VerifyingKey::Ed25519(_) | VerifyingKey::Hmac(_) => false,
+            VerifyingKey::Ed25519(key) => key.is_distrusted(),
+            VerifyingKey::Hmac(_) => false,
         }
     }
 
-    /// Shares what there is for tables of multiples with other keys.
-    pub(crate) fn share_allowance(&mut self, tables: &Rc<Cell<usize>>) {
+    /// Takes the memory for a table of multiples, if it ever has one, from there.
+    pub(crate) fn share_memory(&mut self, memory: &Rc<TableMemory>) {
         match &mut self.key {
-            VerifyingKey::P256(key) => key.share_allowance(tables),
-            VerifyingKey::P384(key) => key.share_allowance(tables),
-            VerifyingKey::P521(key) => key.share_allowance(tables),
-            VerifyingKey::Ed25519(_) | VerifyingKey::Hmac(_) | VerifyingKey::Rsa(_) => {}
+            VerifyingKey::Ed25519(key) => key.share_memory(memory),
+            VerifyingKey::P256(key) => key.share_memory(memory),
+            VerifyingKey::P384(key) => key.share_memory(memory),
+            VerifyingKey::P521(key) => key.share_memory(memory),
+            VerifyingKey::Hmac(_) | VerifyingKey::Rsa(_) => {}
         }
     }
 
@@ -346,7 +349,7 @@ fn okp_key(members: Members<'_>) -> Result<VerifyingKey, JwkError> {
     }
     let point = <[u8; 32]>::try_from(members.octets("x")?).map_err(|_| JwkError::PointInvalid)?;
     match Ed25519Key::from_bytes(&point) {
-        Ok(key) if !key.is_weak() => Ok(VerifyingKey::Ed25519(key)),
+        Ok(key) if !key.is_weak() => Ok(VerifyingKey::Ed25519(Box::new(EdKey::new(key)))),
         _ => Err(JwkError::PointInvalid),
     }
 }

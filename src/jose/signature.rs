@@ -3,11 +3,11 @@
 //! The algorithm comes from the token and the key from the issuer; they must belong together
 //! before any arithmetic happens, so that no key is ever used for what it was not made for.
 
-use ed25519_dalek::VerifyingKey as Ed25519Key;
 use sha2::{Sha256, Sha384, Sha512};
 
 use crate::jose::algorithm::{Algorithm, Curve, Family, Hash};
 use crate::jose::ec_key::EcKey;
+use crate::jose::ed_key::EdKey;
 use crate::jose::hmac_key::HmacKey;
 use crate::jose::rsa_key::RsaKey;
 
@@ -15,7 +15,7 @@ use crate::jose::rsa_key::RsaKey;
 #[derive(Clone)]
 pub enum VerifyingKey {
     /// A point on Ed25519, not of small order.
-    Ed25519(Ed25519Key),
+    Ed25519(Box<EdKey>),
     /// A shared secret.
     Hmac(Box<HmacKey>),
     /// A point on P-256.
@@ -74,9 +74,7 @@ impl VerifyingKey {
             (Self::P256(key), _) => key.verify::<Sha256>(input, signature),
             (Self::P384(key), _) => key.verify::<Sha384>(input, signature),
             (Self::P521(key), _) => key.verify::<Sha512>(input, signature),
-            // Strict: no points of small order, one encoding (RFC 8032 section 5.1.7 and beyond).
-            (Self::Ed25519(key), _) => ed25519_dalek::Signature::from_slice(signature)
-                .is_ok_and(|signature| key.verify_strict(input, &signature).is_ok()),
+            (Self::Ed25519(key), _) => key.verify(input, signature),
             (Self::Hmac(key), Family::Hmac(hash)) => key.verify(hash, input, signature),
             _ => false,
         };

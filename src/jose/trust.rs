@@ -26,6 +26,13 @@ impl Trust {
         self.0.get() == State::Lost
     }
 
+    /// There is something new to be tried, a table of another size.
+    pub(super) fn doubt(&self) {
+        if !self.is_lost() {
+            self.0.set(State::Untried);
+        }
+    }
+
     /// The answer of the fast arithmetic where it is believed, and the library's otherwise.
     pub(super) fn judge(
         &self,
@@ -59,6 +66,10 @@ mod tests {
         assert_eq!(trust.0.get(), State::Untried, "refusals prove nothing");
         assert!(trust.judge(|| true, || true));
         assert!(!trust.judge(|| false, || true), "the library is not asked any more");
+        trust.doubt();
+        assert!(trust.judge(|| false, || true), "the library is asked again");
+        trust.doubt();
+        assert!(trust.is_lost(), "what is lost stays lost");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use crate::jose::table_memory::TableMemory;
 use crate::jwks::board::{Found, SharedKeys};
 use crate::jwks::key_set::{KeySet, KeySetError};
 use crate::jwks::schedule::{FetchSettings, variety};
@@ -27,11 +28,12 @@ pub(super) struct Held {
 }
 
 impl Held {
-    /// Reads `keys`, unless they are those of `before`.
+    /// Reads `keys`, unless they are those of `before`. Their tables have this memory.
     pub(super) fn new(
         keys: SharedKeys,
         before: Option<&Self>,
         settings: &FetchSettings,
+        memory: &Rc<TableMemory>,
         now: UnixTime,
     ) -> Result<Self, KeySetError> {
         let SharedKeys { number, began, fetched, max_age, etag, found, text, .. } = keys;
@@ -41,7 +43,7 @@ impl Held {
             _ => {
                 let least = before.map_or(1, |before| before.generation.saturating_add(1));
                 let set = KeySet::parse(text.as_bytes(), settings.strength)?;
-                (Rc::new(set), keys.generation.max(least))
+                (Rc::new(set.with_table_memory(memory)), keys.generation.max(least))
             }
         };
         let fresh_for = settings.fresh_for(max_age);

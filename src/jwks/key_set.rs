@@ -3,7 +3,6 @@
 //! A set is a JWK set (RFC 7517 section 5) or, in the form that Google published first and that
 //! the native filter reads wherever it reads JWK sets, an object of certificates by `kid`.
 
-use std::cell::Cell;
 use std::fmt;
 use std::rc::Rc;
 
@@ -11,6 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::jose::header::Header;
 use crate::jose::jwk::{Jwk, JwkError, KeyStrength};
+use crate::jose::table_memory::TableMemory;
 use crate::jose::x509;
 use crate::json;
 
@@ -21,10 +21,6 @@ pub const MAX_KEYS: usize = 256;
 /// Most keys that are tried for one token. Only a token without `kid` can reach more than the
 /// few keys of one name, and this bounds what such a token may cost.
 pub const MAX_TRIES: usize = 16;
-
-/// Most keys of a set that have tables of their multiples, of some 60 KB (P-256) to 260 KB (P-521);
-/// those that are used first. Issuers sign with one key, and with another one after a rotation.
-pub const MAX_TABLES: usize = 8;
 
 /// The usable keys of a set, and why the others are not.
 #[derive(Clone)]
@@ -104,9 +100,13 @@ impl KeySet {
         if keys.is_empty() {
             return Err(KeySetError::NoUsableKey(skipped.first().map(|key| key.reason)));
         }
-        let tables = Rc::new(Cell::new(MAX_TABLES));
-        keys.iter_mut().for_each(|key| key.share_allowance(&tables));
         Ok(Self { keys, skipped })
+    }
+
+    /// The set, with its keys' tables in this memory.
+    pub fn with_table_memory(mut self, memory: &Rc<TableMemory>) -> Self {
+        self.keys.iter_mut().for_each(|key| key.share_memory(memory));
+        self
     }
 
     /// The keys that may have signed a token with this header, in the set's order.

@@ -26,6 +26,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
+use crate::jose::table_memory::TableMemory;
 use crate::jwks::absent_kids::AbsentKids;
 use crate::jwks::answer::FetchFailure;
 use crate::jwks::board::{Found, Notice, SharedKeys};
@@ -103,6 +104,8 @@ pub struct KeyStore {
     wanted: bool,
     absent: AbsentKids,
     found: Option<Found>,
+    /// For the keys' tables.
+    table_memory: Rc<TableMemory>,
 }
 
 enum Phase {
@@ -135,7 +138,14 @@ impl KeyStore {
             wanted: false,
             absent: AbsentKids::default(),
             found: None,
+            table_memory: Rc::default(),
         }
+    }
+
+    /// The store, with its keys' tables in this memory.
+    pub fn with_table_memory(mut self, memory: &Rc<TableMemory>) -> Self {
+        self.table_memory = Rc::clone(memory);
+        self
     }
 
     /// What to do now; none when there is nothing before [`KeyStore::next_wake_up`].

@@ -8,6 +8,7 @@ use crate::config;
 use crate::config::reader::{Errors, member_path};
 use crate::extract::TokenLocation;
 use crate::jose::jwk::KeyStrength;
+use crate::jose::table_memory::TableMemory;
 use crate::jwks::Keys;
 use crate::jwks::board::FORMAT;
 use crate::jwks::key_set::KeySet;
@@ -113,6 +114,7 @@ impl Provider {
         name: String,
         provider: config::Provider,
         sharing: &config::KeySharing,
+        memory: &Rc<TableMemory>,
         errors: &Errors,
     ) -> Option<Self> {
         let path = member_path("providers", &name);
@@ -122,7 +124,8 @@ impl Provider {
         };
         let outputs = Outputs::new(&provider);
         let issuer = Some(provider.issuer).filter(|issuer| !issuer.is_empty());
-        let context = KeyContext { provider: &path, issuer: issuer.as_deref(), strength, sharing };
+        let context =
+            KeyContext { provider: &path, issuer: issuer.as_deref(), strength, sharing, memory };
         let keys = KeySource::compile(provider.jwks?, context, errors)?;
         let key_wait = match &keys {
             KeySource::Local(_) => Duration::ZERO,
@@ -213,16 +216,19 @@ struct KeyContext<'a> {
     issuer: Option<&'a str>,
     strength: KeyStrength,
     sharing: &'a config::KeySharing,
+    /// For tables of keys in the configuration.
+    memory: &'a Rc<TableMemory>,
 }
 
 impl KeySource {
-    /// The keys as they are before the first fetch.
-    pub fn keys(&self) -> Keys {
+    /// The keys as they are before the first fetch; those to come have their tables in this memory.
+    pub fn keys(&self, memory: &Rc<TableMemory>) -> Keys {
         match self {
             Self::Local(set) => Keys::Local(Rc::clone(set)),
             Self::Remote { remote, fallback } => {
                 let RemoteKeys { settings, source, shared_as, .. } = &**remote;
-                let store = KeyStore::new(*settings, source.clone(), shared_as.is_some());
+                let store = KeyStore::new(*settings, source.clone(), shared_as.is_some())
+                    .with_table_memory(memory);
                 Keys::Remote { store: Box::new(store), fallback: fallback.clone() }
             }
         }
@@ -230,7 +236,7 @@ impl KeySource {
 
     fn compile(jwks: config::Jwks, context: KeyContext<'_>, errors: &Errors) -> Option<Self> {
         let local = |text: &[u8]| match KeySet::parse(text, context.strength) {
-            Ok(set) => Some(Rc::new(set)),
+            Ok(set) => Some(Rc::new(set.with_table_memory(context.memory))),
             Err(error) => {
                 let path = format!("{}.local_jwks", context.provider);
                 errors.push(&path, format!("the key set {error}"));

@@ -7,5 +7,9 @@
 #![no_std]
 
 extern crate alloc;
+#[cfg(test)]
+extern crate std;
 
+pub mod ed25519;
+mod inverse;
 pub mod rsa;

@@ -193,7 +193,7 @@ impl KeyStore {
         now: UnixTime,
     ) -> Result<Changed, FetchFailure> {
         let before = self.held.as_ref();
-        let held = Held::new(keys, before, &self.settings, now)
+        let held = Held::new(keys, before, &self.settings, &self.table_memory, now)
             .map_err(|error| FetchFailure::from(Cause::Body(error)))?;
         let same = before.is_some_and(|before| before.generation == held.generation);
         let found = held.found.clone().filter(|found| self.source.leads_to(&found.uri));
