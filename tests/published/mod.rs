@@ -72,12 +72,12 @@ pub(crate) fn rsa_pss() -> Vec<Group> {
     groups
 }
 
-/// RSASSA-PSS with salts of another length, which are good signatures of another scheme: none of
-/// these may be accepted.
+/// RSASSA-PSS without salts, which is another scheme: what is good there must be refused. The one whose
+/// salt was made as long as the digest is bad there and good here, and gives the key experience.
 pub(crate) fn rsa_pss_with_other_salts() -> Vec<Group> {
     let mut groups = pss(Pss::RsaPss2048Sha256Mgf1SaltLen0, "PS256");
     let cases = groups.iter_mut().flat_map(|group| &mut group.cases);
-    cases.for_each(|case| case.good = false);
+    cases.for_each(|case| case.good = case.name.ends_with("s_len changed to 32"));
     groups
 }
 
