@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::Tools;
 use super::bed::Bed;
-use super::load::{self, Turn};
+use super::load::{self, Connection, Turn};
 use super::report::{Report, median, spread};
 use super::scenes::{self, Filter, Scene};
 
@@ -21,8 +21,7 @@ pub(super) type Figures = BTreeMap<Filter, Rounds>;
 
 /// Plays the scenes with `word` in their names.
 pub(super) fn run(tools: &Tools, report: &mut Report, word: &str) -> Result<(), String> {
-    let scenes: Vec<Scene> =
-        scenes::all(tools.extent).into_iter().filter(|scene| scene.name.contains(word)).collect();
+    let scenes = scenes::named(tools.extent, word);
     if scenes.is_empty() {
         return Err(format!("no section and no scene is called {word:?}"));
     }
@@ -41,6 +40,10 @@ pub(super) fn run(tools: &Tools, report: &mut Report, word: &str) -> Result<(), 
         // The first round warms up, and does not count.
         for round in 0..=rounds {
             for filter in scene.filters {
+                if round == 0 {
+                    warm_up(&bed, &scene, *filter)
+                        .map_err(|error| format!("{} {filter:?}: {error}", scene.name))?;
+                }
                 let nanos = measure(&bed, &scene, *filter, span, &mut next)
                     .map_err(|error| format!("{} {filter:?}: {error}", scene.name))?;
                 if round > 0 {
@@ -54,6 +57,19 @@ pub(super) fn run(tools: &Tools, report: &mut Report, word: &str) -> Result<(), 
     report.put("cost", json(&all));
     report.chart(all);
     Ok(())
+}
+
+/// Sends what the caches are to be full of.
+fn warm_up(bed: &Bed, scene: &Scene, filter: Filter) -> Result<(), String> {
+    if scene.pool.is_empty() {
+        return Ok(());
+    }
+    let mut turn = Turn { requests: &scene.pool, next: 0 };
+    let send = |connection: &mut Connection| connection.send(turn.next()?);
+    let count = scene.pool.len() as u64;
+    load::saturate(bed.address(scene, filter)?, send, 200, |answered| answered < count)
+        .map(drop)
+        .map_err(|error| error.to_string())
 }
 
 /// Sends requests for about `span`; the worker's time for each.

@@ -62,6 +62,8 @@ pub(crate) struct Scene {
     known: Vec<Vec<u8>>,
     /// Good requests to begin with: keys are used to good tokens before bad ones come.
     pub(crate) prelude: Vec<Vec<u8>>,
+    /// Requests with tokens that the caches have seen before anything is measured.
+    pub(crate) pool: Vec<Vec<u8>>,
 }
 
 /// Tokens that are new every time, as nothing is kept of those that are refused, or is to be.
@@ -136,15 +138,17 @@ pub(crate) fn keys(extent: Extent) -> &'static [Named] {
     })
 }
 
-/// All scenes of the costs.
-pub(crate) fn all(extent: Extent) -> Vec<Scene> {
+/// The scenes of the costs with `word` in their names; those that grow only if they are asked for or
+/// everything is.
+pub(crate) fn named(extent: Extent, word: &str) -> Vec<Scene> {
     let keys = keys(extent);
     let mut scenes: Vec<Scene> = keys.iter().map(|(name, key)| good(name, key)).collect();
     let key = &keys[1].1;
     scenes.extend(refused(key));
-    if extent == Extent::Full {
+    if extent == Extent::Full || !word.is_empty() {
         scenes.extend(growth::all(key));
     }
+    scenes.retain(|scene| scene.name.contains(word));
     scenes
 }
 
@@ -226,6 +230,7 @@ fn scene(name: &str, configuration: Value, tokens: Vec<String>, status: u16) -> 
         requests,
         known,
         prelude: Vec::new(),
+        pool: Vec::new(),
     }
 }
 
