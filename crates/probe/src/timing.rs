@@ -170,7 +170,7 @@ impl Repeat<'_> {
         let mut batch = |times: u64| {
             let inputs: Vec<T> = (0..times).map(|_| prepare()).collect();
             let before = (self.clock)();
-            let went_well = inputs.into_iter().fold(true, |well, input| act(input) && well);
+            let went_well = inputs.into_iter().all(&mut act);
             let after = (self.clock)();
             match went_well {
                 true => Ok(after.saturating_sub(before)),
