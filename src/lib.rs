@@ -25,9 +25,9 @@ pub mod denial;
 pub mod engine;
 pub mod expression;
 pub mod extract;
-#[cfg(any(target_arch = "wasm32", test))]
+#[cfg(any(all(feature = "plugin", target_arch = "wasm32"), test))]
 mod header_pairs;
-#[cfg(target_arch = "wasm32")]
+#[cfg(all(feature = "plugin", target_arch = "wasm32"))]
 mod host;
 pub mod jose;
 pub mod json;

@@ -12,6 +12,7 @@ pub mod http;
 pub mod issuer;
 pub mod keys;
 pub mod pki;
+pub mod probe;
 pub mod serve;
 pub mod story;
 pub mod wasm;

@@ -27,6 +27,28 @@ pub fn build_filter(workspace: &Path) -> Result<PathBuf, String> {
         .ok_or_else(|| "cargo built jwt-gate, but named no .wasm file".to_owned())
 }
 
+/// Builds the probe (`crates/probe`) for Envoy, optimised like the filter.
+pub fn build_probe(workspace: &Path) -> Result<PathBuf, String> {
+    install_target()?;
+    let flags = ["--profile", PROBE_PROFILE, "-p", "jwt-gate-probe", "--lib", "--target", TARGET];
+    cargo_build(workspace, &flags)?
+        .into_iter()
+        .find(|file| file.file_name().is_some_and(|name| name == "jwt_gate_probe.wasm"))
+        .ok_or_else(|| "cargo built the probe, but named no .wasm file".to_owned())
+}
+
+/// Builds the same as a program of this machine.
+pub fn build_probe_program(workspace: &Path) -> Result<PathBuf, String> {
+    let flags = ["--profile", PROBE_PROFILE, "-p", "jwt-gate-probe", "--bin", "probe"];
+    cargo_build(workspace, &flags)?
+        .into_iter()
+        .find(|file| file.file_name().is_some_and(|name| name == "probe"))
+        .ok_or_else(|| "cargo built the probe, but named no program".to_owned())
+}
+
+/// Cargo's profile for the probe: the workspace's Cargo.toml says why it has its own.
+const PROBE_PROFILE: &str = "probe";
+
 /// Runs `cargo build` with these flags and returns the files that it made, also
 /// those that were fresh. Cargo is asked for the names because the target folder
 /// can be anywhere (`CARGO_TARGET_DIR`, `build.target-dir`).

@@ -15,8 +15,11 @@ cargo xtask demo          build everything, play the story, stay up until Ctrl-C
 cargo xtask demo --once   the same, but end after the story; the exit code tells how it went
 cargo xtask test          all checks and tests, as the CI runs them
 cargo xtask test --quick  the same without Envoy
-cargo xtask bench         measure beside the native filter (a quarter of an hour)
-cargo xtask bench --quick the same in a minute or two, roughly; a further word: scenes with it only
+cargo xtask bench         measure beside the native filter (ten minutes)
+cargo xtask bench --quick the same in a minute, roughly
+cargo xtask bench [--quick] WORD
+                          one section only (cost, traffic, start, heap, micro), or the scenes of
+                          cost with WORD in their names
 cargo xtask build         build the filter and print where it is
 
 ENVOY and ENVOY_OLDEST may name Envoy binaries to use instead of downloaded ones.

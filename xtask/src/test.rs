@@ -20,7 +20,7 @@ pub enum Extent {
 /// Runs all steps, and stops at the first that fails.
 pub fn run(extent: Extent) -> Result<(), String> {
     let all = extent == Extent::All;
-    let mut steps = Steps::new(if all { 8 } else { 6 });
+    let mut steps = Steps::new(if all { 9 } else { 6 });
 
     steps.run("tools", || {
         tools::check(if all { &[LINKER, PYTHON] } else { &[LINKER] })?;
@@ -33,16 +33,22 @@ pub fn run(extent: Extent) -> Result<(), String> {
         run_cargo("clippy --workspace --all-targets -- -D warnings", &[])
     })?;
     steps.run("clippy on the wasm target", || {
-        let flags = format!("clippy -p jwt-gate --lib --target {TARGET} -- -D warnings");
-        run_cargo(&flags, &[])
+        // One by one: together they would share features, and both bring an entry point.
+        for package in ["-p jwt-gate", "--profile probe -p jwt-gate-probe"] {
+            let flags = format!("clippy {package} --lib --target {TARGET} -- -D warnings");
+            run_cargo(&flags, &[])?;
+        }
+        Ok(())
     })?;
     if all {
         let module = steps.run("build the filter", || wasm::build_filter(&workspace()))?;
+        let probe = steps.run("build the probe", || wasm::build_probe(&workspace()))?;
         let (pinned, oldest) =
             steps.run("find Envoy", || Ok((envoy::find(PINNED)?, envoy::find(OLDEST)?)))?;
         steps.run("tests", || {
             let variables = [
                 ("JWT_GATE_WASM", module.into()),
+                ("JWT_GATE_PROBE", probe.into()),
                 ("ENVOY", pinned.path.into()),
                 ("ENVOY_OLDEST", oldest.path.into()),
             ];

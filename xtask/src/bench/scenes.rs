@@ -1,5 +1,8 @@
 //! What is measured: keys, tokens, configurations.
 
+mod growth;
+
+use std::sync::OnceLock;
 use std::time::UNIX_EPOCH;
 
 use jwt_gate_demo::keys::{Alg, SigningKey, base64url, jwks};
@@ -25,6 +28,18 @@ impl Filter {
     pub(crate) const ALL: [Self; 6] =
         [Self::None, Self::Empty, Self::Native, Self::NativeCached, Self::Gate, Self::GateCached];
 
+    /// What people call it.
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::None => "no filter",
+            Self::Empty => "empty wasm filter",
+            Self::Native => "native",
+            Self::NativeCached => "native, known token",
+            Self::Gate => "gate, new token",
+            Self::GateCached => "gate, known token",
+        }
+    }
+
     /// Whether it looks at tokens.
     pub(crate) fn checks(self) -> bool {
         !matches!(self, Self::None | Self::Empty)
@@ -36,27 +51,32 @@ pub(crate) struct Scene {
     pub(crate) name: String,
     /// What the filters answer.
     pub(crate) status: u16,
+    /// Which filters are compared.
+    pub(crate) filters: &'static [Filter],
     configuration: Value,
+    /// How many tokens the caches hold.
+    cache: u32,
+    /// Requests with tokens that are all new to such a cache.
     requests: Vec<Vec<u8>>,
-    once: Vec<Vec<u8>>,
-    cached: bool,
+    /// Requests with tokens that it can know.
+    known: Vec<Vec<u8>>,
     /// Good requests to begin with: keys are used to good tokens before bad ones come.
     pub(crate) prelude: Vec<Vec<u8>>,
+    /// Requests with tokens that the caches have seen before anything is measured.
+    pub(crate) pool: Vec<Vec<u8>>,
 }
 
-impl Scene {
-    /// The filters that are compared.
-    pub(crate) fn filters(&self) -> impl Iterator<Item = Filter> + use<> {
-        let cached = self.cached;
-        Filter::ALL.into_iter().filter(move |filter| {
-            cached || !matches!(filter, Filter::NativeCached | Filter::GateCached)
-        })
-    }
+/// Tokens that are new every time, as nothing is kept of those that are refused, or is to be.
+const WITHOUT_CACHES: &[Filter] = &[Filter::None, Filter::Empty, Filter::Native, Filter::Gate];
+/// Only what the caches make of it.
+const CACHES: &[Filter] =
+    &[Filter::None, Filter::Empty, Filter::Native, Filter::NativeCached, Filter::GateCached];
 
+impl Scene {
     /// The requests to send in turn.
     pub(crate) fn requests(&self, filter: Filter) -> &[Vec<u8>] {
         match filter {
-            Filter::NativeCached | Filter::GateCached => &self.once,
+            Filter::NativeCached | Filter::GateCached => &self.known,
             _ => &self.requests,
         }
     }
@@ -69,10 +89,15 @@ impl Scene {
             && let Some(providers) = configuration["providers"].as_object_mut()
         {
             for provider in providers.values_mut() {
-                provider["jwt_cache_config"] = json!({ "jwt_cache_size": 100 });
+                provider["jwt_cache_config"] = json!({ "jwt_cache_size": self.cache });
             }
         }
         configuration
+    }
+
+    /// The same as written, with the caches that are there by default.
+    pub(crate) fn default_configuration(&self) -> &Value {
+        &self.configuration
     }
 
     /// The same for the native filter.
@@ -86,42 +111,52 @@ impl Scene {
 }
 
 /// A name in a table, and the key behind it.
-fn keys(extent: Extent) -> Vec<(&'static str, SigningKey)> {
-    let mut keys = vec![
-        ("RS256", SigningKey::test_rsa(Alg::RS256, "k")),
-        ("ES256", SigningKey::generate(Alg::ES256, "k")),
-        ("EdDSA", SigningKey::generate(Alg::EdDSA, "k")),
-        ("HS256", SigningKey::generate(Alg::HS256, "k")),
-    ];
-    if extent == Extent::Full {
-        keys.extend([
-            ("RS512", SigningKey::test_rsa(Alg::RS512, "k")),
-            ("PS256", SigningKey::test_rsa(Alg::PS256, "k")),
-            ("RS256, 3072 bits", SigningKey::generate_rsa(Alg::RS256, "k", 3072)),
-            ("RS256, 4096 bits", SigningKey::generate_rsa(Alg::RS256, "k", 4096)),
-            ("ES384", SigningKey::generate(Alg::ES384, "k")),
-            ("ES512", SigningKey::generate(Alg::ES512, "k")),
-        ]);
-    }
-    keys
+type Named = (&'static str, SigningKey);
+
+/// The keys of all algorithms; large RSA keys take seconds to make.
+pub(crate) fn keys(extent: Extent) -> &'static [Named] {
+    static KEYS: OnceLock<Vec<Named>> = OnceLock::new();
+    KEYS.get_or_init(|| {
+        println!("making keys");
+        let mut keys = vec![
+            ("RS256", SigningKey::test_rsa(Alg::RS256, "k")),
+            ("ES256", SigningKey::generate(Alg::ES256, "k")),
+            ("EdDSA", SigningKey::generate(Alg::EdDSA, "k")),
+            ("HS256", SigningKey::generate(Alg::HS256, "k")),
+        ];
+        if extent == Extent::Full {
+            keys.extend([
+                ("RS512", SigningKey::test_rsa(Alg::RS512, "k")),
+                ("PS256", SigningKey::test_rsa(Alg::PS256, "k")),
+                ("RS256, 3072 bits", SigningKey::generate_rsa(Alg::RS256, "k", 3072)),
+                ("RS256, 4096 bits", SigningKey::generate_rsa(Alg::RS256, "k", 4096)),
+                ("ES384", SigningKey::generate(Alg::ES384, "k")),
+                ("ES512", SigningKey::generate(Alg::ES512, "k")),
+            ]);
+        }
+        keys
+    })
 }
 
-/// All scenes.
-pub(crate) fn all(extent: Extent) -> Vec<Scene> {
+/// The scenes of the costs with `word` in their names; those that grow only if they are asked for or
+/// everything is.
+pub(crate) fn named(extent: Extent, word: &str) -> Vec<Scene> {
     let keys = keys(extent);
     let mut scenes: Vec<Scene> = keys.iter().map(|(name, key)| good(name, key)).collect();
     let key = &keys[1].1;
     scenes.extend(refused(key));
-    if extent == Extent::Full {
-        scenes.extend(scaling(key));
+    if extent == Extent::Full || !word.is_empty() {
+        scenes.extend(growth::all(key));
     }
+    scenes.retain(|scene| scene.name.contains(word));
     scenes
 }
 
 /// Tokens of one key, all different, and nothing else to do.
-fn good(name: &str, key: &SigningKey) -> Scene {
+pub(crate) fn good(name: &str, key: &SigningKey) -> Scene {
     let tokens = (0..POOL).map(|index| key.sign(&claims(index, 400)));
-    scene(name, provider(&[key]), tokens.collect(), 200, true)
+    let scene = scene(name, provider(&[key]), tokens.collect(), 200);
+    Scene { filters: &Filter::ALL, ..scene }
 }
 
 /// What is not let in must not be dearer than what is.
@@ -137,56 +172,20 @@ fn refused(key: &SigningKey) -> Vec<Scene> {
     let malformed =
         tokens(&|index| format!("{}.{}.AAAA", base64url("{}"), base64url(format!("{index}"))));
     let good = (0..8).map(|index| key.sign(&claims(index, 400))).collect();
-    let prelude = scene("", Value::Null, good, 200, false).requests;
+    let prelude = scene("", Value::Null, good, 200).requests;
     let mut scenes = vec![
-        scene("refused: bad signature (ES256)", provider(&[key]), bad, 401, false),
-        scene("refused: expired (ES256)", provider(&[key]), expired, 401, false),
-        scene("refused: malformed", provider(&[key]), malformed, 401, false),
+        scene("refused: bad signature (ES256)", provider(&[key]), bad, 401),
+        scene("refused: expired (ES256)", provider(&[key]), expired, 401),
+        scene("refused: malformed", provider(&[key]), malformed, 401),
     ];
     scenes.iter_mut().for_each(|scene| scene.prelude = prelude.clone());
-    scenes
-}
-
-/// What grows, and by how much the price does.
-fn scaling(key: &SigningKey) -> Vec<Scene> {
-    let good = |size: usize| -> Vec<String> {
-        (0..POOL).map(|index| key.sign(&claims(index, size))).collect()
-    };
-    let mut scenes = Vec::new();
-    for size in [100, 2_000, 8_000] {
-        let name = format!("payload of {size} octets (ES256)");
-        scenes.push(scene(&name, provider(&[key]), good(size), 200, false));
-    }
-    for count in [10, 100] {
-        let others: Vec<_> = (1..count)
-            .map(|index| SigningKey::generate(Alg::ES256, &format!("other {index}")))
-            .collect();
-        let set: Vec<&SigningKey> = others.iter().chain([key]).collect();
-        let name = format!("{count} keys (ES256)");
-        scenes.push(scene(&name, provider(&set), good(400), 200, false));
-    }
-    for count in [10, 1_000] {
-        let mut configuration = provider(&[key]);
-        let mut rules: Vec<Value> = (1..count)
-            .map(|index| json!({ "match": { "prefix": format!("/service{index}/") } }))
-            .collect();
-        rules.push(json!({ "match": { "prefix": "/" }, "requires": { "provider_name": "p" } }));
-        configuration["rules"] = json!(rules);
-        let name = format!("{count} rules (ES256)");
-        scenes.push(scene(&name, configuration, good(400), 200, false));
-    }
-    let mut configuration = provider(&[key]);
-    configuration["providers"]["p"]["claim_to_headers"] = (0..10)
-        .map(|index| json!({ "header_name": format!("x-claim-{index}"), "claim_name": "sub" }))
-        .collect();
-    scenes.push(scene("10 claims to headers (ES256)", configuration, good(400), 200, false));
     scenes
 }
 
 /// More tokens than the caches of the scenes hold.
 const POOL: u64 = 400;
 
-fn provider(keys: &[&SigningKey]) -> Value {
+pub(crate) fn provider(keys: &[&SigningKey]) -> Value {
     json!({
         "providers": { "p": {
             "issuer": "https://issuer.example",
@@ -199,7 +198,7 @@ fn provider(keys: &[&SigningKey]) -> Value {
 }
 
 /// Claims as issuers write them, with something to make up the size.
-fn claims(index: u64, size: usize) -> Value {
+pub(crate) fn claims(index: u64, size: usize) -> Value {
     let now = UNIX_EPOCH.elapsed().unwrap_or_default().as_secs();
     let mut claims: Map<String, Value> = Map::new();
     for (name, value) in [
@@ -219,32 +218,31 @@ fn claims(index: u64, size: usize) -> Value {
     Value::Object(claims)
 }
 
-fn scene(
-    name: &str,
-    configuration: Value,
-    tokens: Vec<String>,
-    status: u16,
-    cached: bool,
-) -> Scene {
-    let requests: Vec<Vec<u8>> = tokens
-        .iter()
-        .map(|token| {
-            format!(
-                "GET /orders HTTP/1.1\r\nhost: api.example\r\nuser-agent: bench/1.0\r\n\
-                 accept: */*\r\nx-request-id: 6ba7b810-9dad-41d1-80b4-00c04fd430c8\r\n\
-                 authorization: Bearer {token}\r\n\r\n"
-            )
-            .into_bytes()
-        })
-        .collect();
-    let once = requests.iter().take(1).cloned().collect();
+fn scene(name: &str, configuration: Value, tokens: Vec<String>, status: u16) -> Scene {
+    let requests: Vec<Vec<u8>> = tokens.iter().map(|token| request(token, 0)).collect();
+    let known = requests.iter().take(1).cloned().collect();
     Scene {
         name: name.to_owned(),
         status,
+        filters: WITHOUT_CACHES,
         configuration,
+        cache: 100,
         requests,
-        once,
-        cached,
+        known,
         prelude: Vec::new(),
+        pool: Vec::new(),
     }
+}
+
+/// A request as clients send it, with a token and so many more headers.
+pub(crate) fn request(token: &str, more: usize) -> Vec<u8> {
+    let more: String = (0..more)
+        .map(|index| format!("x-header-{index}: a value of common length, {index:06}\r\n"))
+        .collect();
+    format!(
+        "GET /orders HTTP/1.1\r\nhost: api.example\r\nuser-agent: bench/1.0\r\naccept: */*\r\n\
+         x-request-id: 6ba7b810-9dad-41d1-80b4-00c04fd430c8\r\n{more}\
+         authorization: Bearer {token}\r\n\r\n"
+    )
+    .into_bytes()
 }
