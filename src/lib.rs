@@ -14,6 +14,7 @@
 //! | [`jwks`] | key sets, and how they stay fresh |
 //! | [`denial`] | refusals, and what clients are told |
 //! | [`config`] | the configuration as written |
+//! | [`text`], [`path`] | texts and paths against patterns |
 //! | [`json`], [`time`], [`expression`] | strict JSON; the time; regular expressions |
 //! | `sorted` | sorted maps |
 //!
@@ -32,7 +33,9 @@ mod host;
 pub mod jose;
 pub mod json;
 pub mod jwks;
+pub mod path;
 pub mod policy;
 pub mod request;
 mod sorted;
+pub mod text;
 pub mod time;

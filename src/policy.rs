@@ -9,7 +9,6 @@ pub mod identity;
 pub mod provider;
 mod requirement;
 pub mod route;
-pub mod text;
 pub mod verified_tokens;
 
 use std::collections::BTreeMap;

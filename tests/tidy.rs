@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// Which modules each module may use. `jose` and `claims` knowing nothing of HTTP, the key store
 /// nothing of the host, and nobody of `host` and `engine` above them, is what makes the core
 /// testable without a proxy.
-const MAY_USE: [(&str, &[&str]); 16] = [
+const MAY_USE: [(&str, &[&str]); 18] = [
     ("claims", &["time"]),
     ("config", &["expression", "json", "sorted"]),
     ("denial", &["claims", "jose", "request"]),
@@ -21,23 +21,17 @@ const MAY_USE: [(&str, &[&str]); 16] = [
     ("jose", &["json"]),
     ("json", &[]),
     ("jwks", &["jose", "json", "time"]),
+    ("path", &["config", "request"]),
     (
         "policy",
         &[
-            "claims",
-            "config",
-            "denial",
-            "expression",
-            "extract",
-            "jose",
-            "jwks",
-            "request",
-            "sorted",
-            "time",
+            "claims", "config", "denial", "extract", "jose", "jwks", "path", "request", "sorted",
+            "text", "time",
         ],
     ),
     ("request", &[]),
     ("sorted", &[]),
+    ("text", &["config", "expression"]),
     ("time", &[]),
     ("lib", &[]),
 ];

@@ -15,10 +15,10 @@ use crate::jwks::key_store::KeyStore;
 use crate::jwks::schedule::{FIRST_BACK_OFF, FetchSettings, MAX_BACK_OFF};
 use crate::jwks::source::{Address, Discovery, Document, Source};
 use crate::policy::identity::Outputs;
-use crate::policy::text::TextMatcher;
 use crate::policy::verified_tokens::{
     CacheSettings, DEFAULT_TOKEN_OCTETS, DEFAULT_TOKENS, NATIVE_TOKENS,
 };
+use crate::text::TextMatcher;
 
 /// What native calls the default clock skew.
 const DEFAULT_CLOCK_SKEW: Duration = Duration::from_secs(60);
