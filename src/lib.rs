@@ -8,6 +8,7 @@
 //! | [`engine`] | events and time in, decisions and effects out |
 //! | [`request`] | the head of a request, and changes to it |
 //! | [`policy`] | the compiled configuration, and how it decides |
+//! | [`authorize`] | conditions on claims, and whether they are met |
 //! | [`extract`] | where tokens are |
 //! | [`jose`] | tokens, keys, signatures |
 //! | [`claims`] | registered claims, and the checks at a time |
@@ -20,6 +21,7 @@
 //!
 //! `ARCHITECTURE.md` says what each of them must not know.
 
+pub mod authorize;
 pub mod claims;
 pub mod config;
 pub mod denial;

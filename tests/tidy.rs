@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 /// Which modules each module may use. `jose` and `claims` knowing nothing of HTTP, the key store
 /// nothing of the host, and nobody of `host` and `engine` above them, is what makes the core
 /// testable without a proxy.
-const MAY_USE: [(&str, &[&str]); 18] = [
+const MAY_USE: [(&str, &[&str]); 19] = [
+    // Claims and what the request says; nothing of keys, of the host or of the engine.
+    ("authorize", &["config", "path", "request", "text"]),
     ("claims", &["time"]),
     ("config", &["expression", "json", "sorted"]),
     ("denial", &["claims", "jose", "request"]),
@@ -25,8 +27,18 @@ const MAY_USE: [(&str, &[&str]); 18] = [
     (
         "policy",
         &[
-            "claims", "config", "denial", "extract", "jose", "jwks", "path", "request", "sorted",
-            "text", "time",
+            "authorize",
+            "claims",
+            "config",
+            "denial",
+            "extract",
+            "jose",
+            "jwks",
+            "path",
+            "request",
+            "sorted",
+            "text",
+            "time",
         ],
     ),
     ("request", &[]),
@@ -213,7 +225,8 @@ fn every_fault_names_a_test_that_exists() {
 #[test]
 fn every_field_is_in_the_reference() {
     let reference = read("docs/configuration.md");
-    let readers = ["read", "remote", "requirement", "matching", "path"];
+    let readers =
+        ["read", "remote", "requirement", "matching", "path", "authorization", "condition"];
     let readers = readers.map(|name| code(&read(&format!("src/config/{name}.rs")))).concat();
     let mut fields = BTreeSet::new();
     for marker in ["get(\"", "required(\"", "text(\"", "texts(\"", "list(\"", "flag(\"", "null(\""]

@@ -4,6 +4,9 @@
 //! normalised before that is the connection manager's setting (`normalize_path`), for this filter
 //! and for the native one.
 
+use std::borrow::Cow;
+
+use crate::authorize::Truth;
 use crate::config::matching::{
     CookieMatch, HeaderCondition, HeaderMatch, MetadataCondition, MetadataMatch, ParameterMatch,
     RouteMatch, StringMatch,
@@ -47,6 +50,26 @@ impl RouteMatcher {
     /// Whether a request falls under this match.
     pub fn matches(&self, head: &RequestHead) -> bool {
         self.path.matches(head, head.path()) && self.conditions_hold(head)
+    }
+
+    /// The same where it is not certain that the backend reads the path as it stands: with every
+    /// condition on it, a path is unclear that parsers read differently.
+    pub fn judge(&self, head: &RequestHead) -> Truth {
+        if !self.conditions_hold(head) {
+            return Truth::No;
+        }
+        let matches = self.path.matches(head, head.path());
+        match self.path {
+            PathMatcher::Connect => return matches.into(),
+            // It asks nothing of the path, which begins with a slash.
+            PathMatcher::Prefix { all: true, .. } if matches => return Truth::Yes,
+            _ => {}
+        }
+        match path::clear(head).map(path::plain) {
+            Some(Cow::Borrowed(_)) => matches.into(),
+            Some(Cow::Owned(plain)) if self.path.matches(head, &plain) == matches => matches.into(),
+            _ => Truth::Unclear,
+        }
     }
 
     fn conditions_hold(&self, head: &RequestHead) -> bool {
@@ -286,5 +309,51 @@ mod tests {
         check(PathSpecifier::Prefix(String::new()), true, "", true);
         check(PathSpecifier::Prefix("/".to_owned()), true, "", true);
         check(PathSpecifier::Path("/".to_owned()), true, "", false);
+    }
+
+    /// Where the backend may read another path than this one, nobody can tell.
+    #[test]
+    fn unclear_paths() {
+        #[track_caller]
+        fn check(path: PathSpecifier, asked: &[(&str, &str)], expected: Truth) {
+            let matcher = RouteMatcher {
+                path: PathMatcher::new(&path, true),
+                headers: Vec::new(),
+                parameters: Vec::new(),
+                cookies: Vec::new(),
+                grpc: false,
+                route: Vec::new(),
+            };
+            let octets = |text: &str| text.as_bytes().to_vec();
+            let head = asked.iter().map(|(name, value)| (octets(name), octets(value)));
+            let head = RequestHead::new(head.collect());
+            assert_eq!(matcher.judge(&head), expected, "{path:?} {asked:?}");
+        }
+        use Truth::{No, Unclear, Yes};
+        let admin = || PathSpecifier::Prefix("/admin".to_owned());
+        for (path, expected) in [
+            ("/admin/x", Yes),
+            ("/x", No),
+            ("/x%20y", No),
+            ("/x%40y", No),
+            ("/%61dmin", Unclear),
+            ("/admin%2Fx", Unclear),
+            ("/admin/../x", Unclear),
+            ("/x/../admin", Unclear),
+            ("//admin", Unclear),
+            ("/x;/../admin", Unclear),
+            ("admin", Unclear),
+            ("*", No),
+            ("", No),
+        ] {
+            check(admin(), &[(":path", path)], expected);
+        }
+        let all = || PathSpecifier::Prefix("/".to_owned());
+        check(all(), &[(":path", "/x/../y;z")], Yes);
+        check(all(), &[(":method", "CONNECT")], Yes);
+        check(all(), &[(":path", "*")], No);
+        check(all(), &[(":path", "x")], Unclear);
+        check(PathSpecifier::Connect, &[(":method", "CONNECT")], Yes);
+        check(PathSpecifier::Connect, &[(":method", "GET"), (":path", "/..")], No);
     }
 }
