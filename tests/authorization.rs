@@ -2,6 +2,8 @@
 //! told.
 #![expect(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "tests")]
 
+use std::collections::BTreeMap;
+
 use jwt_gate::engine::{Counter, Decision, Effect, Engine, StreamId};
 use jwt_gate::policy::Policy;
 use jwt_gate::request::RequestHead;
@@ -531,4 +533,43 @@ fn claims_are_read_only_where_somebody_asks() {
         json!({ "default_requirement": {
         "provider_name": "p", "authorization": when } })
     ));
+}
+
+/// The examples of `docs/authorization.md` are configurations, and decide as they say.
+#[test]
+fn examples_in_the_documentation() {
+    let text = include_str!("../docs/authorization.md");
+    let mut key_of = BTreeMap::new();
+    let mut gate = None;
+    let (mut configurations, mut requests) = (0, 0);
+    for block in text.split("\n```").skip(1).step_by(2) {
+        let (kind, block) = block.split_once('\n').unwrap();
+        if kind == "json" {
+            let mut config: Value = serde_json::from_str(block).unwrap();
+            if config.get("providers").is_none() {
+                config["providers"] = json!({ "main": {} });
+            }
+            key_of.clear();
+            for (name, provider) in config["providers"].as_object_mut().unwrap() {
+                let key = key();
+                provider["local_jwks"] = json!({ "inline_string": jwks(&[&key]).to_string() });
+                key_of.insert(name.clone(), key);
+            }
+            gate = Some(Gate::new(&config));
+            configurations += 1;
+            continue;
+        }
+        assert_eq!(kind, "requests");
+        let gate = gate.as_mut().unwrap();
+        for line in block.lines() {
+            let (request, expected) = line.split_once(" -> ").unwrap();
+            let mut parts = request.splitn(3, ' ');
+            let (method, path) = (parts.next().unwrap(), parts.next().unwrap());
+            let claims = parts.next().map(|claims| serde_json::from_str::<Value>(claims).unwrap());
+            let token = claims.map(|claims| key_of["main"].sign(&claims));
+            assert_eq!(gate.ask(method, path, token.as_deref()), expected, "{line}");
+            requests += 1;
+        }
+    }
+    assert_eq!((configurations, requests), (9, 52));
 }

@@ -159,6 +159,7 @@ fn documents_name_only_what_exists() {
         "README.md",
         "SECURITY.md",
         "CONTRIBUTING.md",
+        "docs/authorization.md",
         "docs/keys.md",
         "docs/performance.md",
     ] {
