@@ -23,6 +23,8 @@ pub struct RegisteredClaims {
     pub exp: Option<u64>,
     /// Not before, likewise.
     pub nbf: Option<u64>,
+    /// Issued at, likewise.
+    pub iat: Option<u64>,
 }
 
 /// Which registered claim has the wrong type.
@@ -55,12 +57,12 @@ impl RegisteredClaims {
     pub fn read(claims: &Members<'_>) -> Result<Self, ClaimError> {
         let iss = text(claims, "iss", ClaimError::IssType)?;
         let sub = text(claims, "sub", ClaimError::SubType)?;
-        date(claims, "iat", ClaimError::IatType, ClaimError::IatRange)?;
+        let iat = date(claims, "iat", ClaimError::IatType, ClaimError::IatRange)?;
         let nbf = date(claims, "nbf", ClaimError::NbfType, ClaimError::NbfRange)?;
         let exp = date(claims, "exp", ClaimError::ExpType, ClaimError::ExpRange)?;
         text(claims, "jti", ClaimError::JtiType)?;
         let aud = audience(claims)?;
-        Ok(Self { iss: iss.map(str::to_owned), sub: sub.map(str::to_owned), aud, exp, nbf })
+        Ok(Self { iss: iss.map(str::to_owned), sub: sub.map(str::to_owned), aud, exp, nbf, iat })
     }
 
     /// Whether `nbf` lies more than `skew` ahead (RFC 7519 section 4.1.5).
@@ -72,6 +74,15 @@ impl RegisteredClaims {
     /// must not be accepted).
     pub fn is_expired(&self, now: UnixTime, skew: Duration) -> bool {
         self.exp.is_some_and(|exp| now.as_secs() >= exp.saturating_add(skew.as_secs()))
+    }
+
+    /// Whether `iat` lies more than `most` behind or, what no clock explains, ahead.
+    pub fn is_older_than(&self, most: Duration, now: UnixTime, skew: Duration) -> bool {
+        self.iat.is_none_or(|iat| {
+            let (now, skew) = (now.as_secs(), skew.as_secs());
+            iat > now.saturating_add(skew)
+                || now > iat.saturating_add(most.as_secs()).saturating_add(skew)
+        })
     }
 
     /// Whether `aud` names one of `allowed`, which are in [`comparable_audience`] form. A token

@@ -4,6 +4,8 @@
 //! The comments of the fields are the configuration reference. Nothing here has meaning yet:
 //! [`crate::policy`] makes something of it.
 
+pub mod authorization;
+pub mod condition;
 pub mod fields;
 mod headers;
 pub mod matching;
@@ -18,6 +20,8 @@ mod requirement;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::config::authorization::Authorization;
+use crate::config::condition::Condition;
 use crate::config::matching::{RouteMatch, StringMatch};
 
 /// `JwtAuthentication`.
@@ -44,6 +48,8 @@ pub struct Config {
     pub keys_unavailable_status: Option<u32>,
     /// Ours: how workers share what they fetched.
     pub key_sharing: KeySharing,
+    /// Ours: policies on requests that brought what their rule requires.
+    pub authorization: Option<Authorization>,
     /// Ours: the memory for tables that make signatures of keys in use cheap.
     pub key_tables: KeyTables,
 }
@@ -53,6 +59,8 @@ pub struct Config {
 pub struct Provider {
     /// The `iss` that tokens must have, compared exactly. Empty: any, or none.
     pub issuer: String,
+    /// Ours: several, in place of `issuer`, all of which sign with the same keys.
+    pub issuers: Vec<String>,
     /// The token's `aud` must name one of these; empty: not checked. Compared without `http://`,
     /// `https://` and one trailing slash.
     pub audiences: Vec<String>,
@@ -62,6 +70,16 @@ pub struct Provider {
     pub require_expiration: bool,
     /// Refuse tokens without `exp`, or with more than this left until it.
     pub max_lifetime: Option<Duration>,
+    /// Ours: `iat` must be there and lie at most this far back.
+    pub max_age: Option<Duration>,
+    /// Ours: the algorithms that tokens may have; empty: all.
+    pub algorithms: Vec<String>,
+    /// Ours: the `typ` that the JOSE header must have, one of these; empty: not checked.
+    pub token_types: Vec<String>,
+    /// Ours: claims that must be there, and not be `null`.
+    pub required_claims: Vec<String>,
+    /// Ours: `azp` and `client_id`, whichever are there, must be among these, and one must be there.
+    pub authorized_parties: Vec<String>,
     /// The keys. Required.
     pub jwks: Option<Jwks>,
     /// Whether the token travels on to the backend. Default: false, it is taken out.
@@ -222,6 +240,8 @@ pub struct Rule {
     pub matches: Option<RouteMatch>,
     /// What they need; not set: nothing.
     pub requires: Option<Requirement>,
+    /// Ours: what the claims of their tokens must be.
+    pub authorization: Option<Condition>,
 }
 
 /// `FilterStateRule`.
@@ -267,5 +287,7 @@ pub enum RequirementKind {
         name: String,
         /// Empty: the provider's own.
         audiences: Vec<String>,
+        /// Ours, `authorization`: what the claims of its tokens must be.
+        authorization: Option<Box<Condition>>,
     },
 }

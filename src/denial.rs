@@ -5,6 +5,7 @@
 
 mod reason;
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use serde_json::json;
@@ -13,7 +14,7 @@ pub use crate::denial::reason::Reason;
 use crate::request::RequestHead;
 
 /// A refusal: the reason, and when to come back where that is known.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Denial {
     /// Why.
     pub reason: Reason,
@@ -21,6 +22,8 @@ pub struct Denial {
     pub retry_after: Option<Duration>,
     /// The place of the provider that refused, if it was one.
     pub provider: Option<usize>,
+    /// The scopes with which the request would have passed, separated by spaces.
+    pub scopes: Option<Rc<str>>,
 }
 
 /// The answer to a refused request.
@@ -55,7 +58,7 @@ pub struct Manner {
 
 impl From<Reason> for Denial {
     fn from(reason: Reason) -> Self {
-        Self { reason, retry_after: None, provider: None }
+        Self { reason, retry_after: None, provider: None, scopes: None }
     }
 }
 
@@ -69,13 +72,15 @@ impl Denial {
     pub fn into_rejection(self, head: &RequestHead, manner: Manner) -> Rejection {
         let status = match self.reason {
             Reason::AudienceNotAllowed => 403,
+            reason if reason.is_about_authorization() => 403,
             Reason::KeysUnavailable => manner.keys_unavailable_status,
             reason if reason.is_our_fault() => 503,
             _ => 401,
         };
         let mut headers = Vec::new();
         if status != 503 && !manner.strip {
-            headers.push(("www-authenticate", challenge(self.reason, head)));
+            let challenge = self.challenge(head);
+            headers.extend(challenge.map(|challenge| ("www-authenticate", challenge)));
         }
         if let Some(wait) = self.retry_after.filter(|_| status == 503) {
             // Whole seconds, rounded up, at least one: zero would invite a storm.
@@ -101,14 +106,21 @@ impl Denial {
             }),
         }
     }
-}
 
-/// The challenge of RFC 6750 section 3; no error code where no token came (section 3.1).
-fn challenge(reason: Reason, head: &RequestHead) -> String {
-    let realm = realm(head);
-    match reason {
-        Reason::TokenMissing => format!("Bearer realm=\"{realm}\""),
-        _ => format!("Bearer realm=\"{realm}\", error=\"invalid_token\""),
+    /// The challenge of RFC 6750 section 3: no error code where no token came, and with the scopes
+    /// where those of the token do not suffice (section 3.1). None where the client can do nothing
+    /// about its token.
+    fn challenge(&self, head: &RequestHead) -> Option<String> {
+        let error = match (self.reason, &self.scopes) {
+            (Reason::TokenMissing, _) => String::new(),
+            // Scopes hold neither quotes nor backslashes.
+            (Reason::InsufficientScope, Some(scopes)) => {
+                format!(", error=\"insufficient_scope\", scope=\"{scopes}\"")
+            }
+            (reason, _) if reason.is_about_authorization() => return None,
+            _ => ", error=\"invalid_token\"".to_owned(),
+        };
+        Some(format!("Bearer realm=\"{}\"{error}", realm(head)))
     }
 }
 
@@ -203,7 +215,7 @@ mod tests {
 
         let wait = Some(Duration::from_millis(1500));
         let keys = Denial { retry_after: wait, ..Reason::KeysUnavailable.into() };
-        let unavailable = reject(keys, 503);
+        let unavailable = reject(keys.clone(), 503);
         assert_eq!((unavailable.status, unavailable.grpc_status), (503, 14));
         assert_eq!(unavailable.headers, [("retry-after", "2".into())]);
         assert_eq!(reject(keys, 401).headers[0].0, "www-authenticate");

@@ -8,17 +8,20 @@
 //! | [`engine`] | events and time in, decisions and effects out |
 //! | [`request`] | the head of a request, and changes to it |
 //! | [`policy`] | the compiled configuration, and how it decides |
+//! | [`authorize`] | conditions on claims, and whether they are met |
 //! | [`extract`] | where tokens are |
 //! | [`jose`] | tokens, keys, signatures |
 //! | [`claims`] | registered claims, and the checks at a time |
 //! | [`jwks`] | key sets, and how they stay fresh |
 //! | [`denial`] | refusals, and what clients are told |
 //! | [`config`] | the configuration as written |
+//! | [`text`], [`path`] | texts and paths against patterns |
 //! | [`json`], [`time`], [`expression`] | strict JSON; the time; regular expressions |
 //! | `sorted` | sorted maps |
 //!
 //! `ARCHITECTURE.md` says what each of them must not know.
 
+pub mod authorize;
 pub mod claims;
 pub mod config;
 pub mod denial;
@@ -32,7 +35,9 @@ mod host;
 pub mod jose;
 pub mod json;
 pub mod jwks;
+pub mod path;
 pub mod policy;
 pub mod request;
 mod sorted;
+pub mod text;
 pub mod time;

@@ -3,22 +3,24 @@
 //! It is immutable and free of names to look up. A configuration with any mistake compiles to
 //! nothing, so that no half of it ever decides about a request.
 
+mod authorization;
 pub mod check;
 pub mod evaluate;
 pub mod identity;
 pub mod provider;
 mod requirement;
 pub mod route;
-pub mod text;
 pub mod verified_tokens;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use crate::authorize::Condition;
 use crate::config::reader::{ConfigError, Errors, member_path};
 use crate::config::{self, Config};
 use crate::denial::Manner;
 use crate::jose::table_memory::{DEFAULT_TABLE_OCTETS, TableMemory};
+use crate::policy::authorization::{Policies, template};
 use crate::policy::identity::IdentityHeaders;
 pub use crate::policy::provider::{KeySource, Provider, RemoteKeys};
 use crate::policy::requirement::{Names, Requirement};
@@ -47,12 +49,23 @@ pub struct Policy {
     identity_headers: IdentityHeaders,
     /// What all keys have for their tables.
     pub table_memory: Rc<TableMemory>,
+    policies: Option<Policies>,
+    /// Whether anything is asked of the claims, so that tokens must be at hand after the requirement.
+    has_conditions: bool,
 }
 
 #[derive(Debug)]
 struct Rule {
     matcher: RouteMatcher,
     requirement: Requirement,
+    condition: Option<Condition>,
+}
+
+/// What a request is asked for.
+struct Asked<'a> {
+    requirement: &'a Requirement,
+    /// Of its claims, by the rule.
+    condition: Option<&'a Condition>,
 }
 
 /// `filter_state_rules`: what is required by a text that an earlier filter left.
@@ -65,7 +78,7 @@ struct StateRules {
 impl StateRules {
     fn compile(wire: config::FilterStateRules, names: &Names, errors: &Errors) -> Self {
         let requirements = wire.requires.iter().map(|(value, requirement)| {
-            (value.clone().into_bytes(), Requirement::compile(requirement, names, errors))
+            (value.clone().into_bytes(), Requirement::compile(requirement, None, names, errors))
         });
         Self {
             requirements: sorted::map(requirements),
@@ -96,28 +109,21 @@ impl Policy {
         let names = Names { providers, requirements: config.requirement_map };
         for requirement in names.requirements.values() {
             // For its mistakes, should no rule use it.
-            Requirement::compile(requirement, &names, &errors);
+            Requirement::compile(requirement, None, &names, &errors);
         }
         let fallback = match &config.default_requirement {
-            Some(requirement) => Requirement::compile(requirement, &names, &errors),
+            Some(requirement) => Requirement::compile(requirement, None, &names, &errors),
             // Providers without rules protect everything: the empty list is the commonest mistake.
             None if config.rules.is_empty() => Requirement::any_provider(count),
             None => Requirement::Nothing,
         };
-        let rules: Vec<Rule> = config
-            .rules
-            .iter()
-            .filter_map(|rule| {
-                let requirement = match &rule.requires {
-                    Some(requirement) => Requirement::compile(requirement, &names, &errors),
-                    None => Requirement::Nothing,
-                };
-                Some(Rule { matcher: RouteMatcher::new(rule.matches.as_ref()?), requirement })
-            })
-            .collect();
+        let rules = (0_usize..).zip(&config.rules);
+        let rules: Vec<Rule> =
+            rules.filter_map(|(index, rule)| Rule::compile(rule, index, &names, &errors)).collect();
+        let policies = config.authorization.map(|wire| Policies::compile(&wire, &names, &errors));
         let table_octets = config.key_tables.max_octets.unwrap_or(DEFAULT_TABLE_OCTETS);
         let table_memory = Rc::new(TableMemory::new(table_octets));
-        let providers: Vec<_> = config
+        let mut providers: Vec<_> = config
             .providers
             .into_iter()
             .filter_map(|(name, provider)| {
@@ -126,14 +132,24 @@ impl Policy {
             .collect();
         let state_rules =
             config.filter_state_rules.map(|wire| StateRules::compile(wire, &names, &errors));
-        let properties = rules.iter().flat_map(|rule| rule.matcher.properties());
-        let properties =
-            sorted::list(properties.chain(state_rules.iter().map(|rules| &rules.path)).cloned());
-        let requirements = rules.iter().map(|rule| &rule.requirement).chain([&fallback]);
-        let requirements =
-            requirements.chain(state_rules.iter().flat_map(|rules| rules.requirements.values()));
-        let status_headers: Vec<_> = requirements.flat_map(Requirement::status_headers).collect();
-        refuse_unstable_routes(&rules, &providers, &status_headers, &errors);
+        let mut properties = Vec::new();
+        for matcher in rules.iter().map(|rule| &rule.matcher) {
+            properties.extend(matcher.properties().cloned());
+        }
+        for policy in policies.iter().flat_map(|policies| &policies.list) {
+            properties.extend(policy.matcher.iter().flat_map(RouteMatcher::properties).cloned());
+        }
+        let mut requirements: Vec<_> = rules.iter().map(|rule| &rule.requirement).collect();
+        requirements.push(&fallback);
+        if let Some(state_rules) = &state_rules {
+            properties.push(state_rules.path.clone());
+            requirements.extend(state_rules.requirements.values());
+        }
+        let properties = sorted::list(properties);
+        let has_conditions = note_claims_read(&mut providers, &rules, &requirements, &policies);
+        let status_headers: Vec<_> =
+            requirements.into_iter().flat_map(Requirement::status_headers).collect();
+        refuse_unstable_routes(&rules, &policies, &providers, &status_headers, &errors);
         refuse_token_headers(&status_headers, &providers, &errors);
         let policy = Self {
             properties,
@@ -153,6 +169,8 @@ impl Policy {
             rules,
             state_rules,
             fallback,
+            policies,
+            has_conditions,
         };
         (policy, errors.into_sorted())
     }
@@ -162,7 +180,7 @@ impl Policy {
         let open = Requirement::is_always_met;
         let rules: Vec<String> = (0_usize..)
             .zip(&self.rules)
-            .filter(|(_, rule)| open(&rule.requirement))
+            .filter(|(_, rule)| open(&rule.requirement) && rule.condition.is_none())
             .map(|(index, _)| format!("rules[{index}]"))
             .collect();
         let rules = match rules.is_empty() {
@@ -181,9 +199,11 @@ impl Policy {
         };
         let preflights = if self.bypass_cors_preflight { "open" } else { "as other requests" };
         let (providers, count) = (self.providers.len(), self.rules.len());
+        let policies = self.policies.iter().map(|policies| format!("; {}", policies.report()));
+        let policies: String = policies.collect();
         format!(
             "{providers} providers, {count} rules; rules that let everything pass: {rules}; \
-             what no rule matches: {rest}; CORS preflights: {preflights}"
+             what no rule matches: {rest}; CORS preflights: {preflights}{policies}"
         )
     }
 
@@ -201,33 +221,97 @@ impl Policy {
         }
     }
 
-    /// What the first rule that matches asks for.
-    fn requirement(&self, head: &RequestHead) -> &Requirement {
-        if self.bypass_cors_preflight && head.is_cors_preflight() {
-            return &Requirement::Nothing;
-        }
-        self.rules
-            .iter()
-            .find(|rule| rule.matcher.matches(head))
-            .map(|rule| &rule.requirement)
-            .or_else(|| self.state_rules.as_ref()?.requirement(head))
-            .unwrap_or(&self.fallback)
+    /// Whether anything but registered claims is looked at in tokens of some provider.
+    pub fn reads_claims(&self) -> bool {
+        self.providers.iter().any(Provider::reads_claims)
     }
+
+    /// What the first rule that matches asks for; nothing of a preflight that is let through.
+    fn asked(&self, head: &RequestHead) -> Option<Asked<'_>> {
+        if self.bypass_cors_preflight && head.is_cors_preflight() {
+            return None;
+        }
+        let rule = self.rules.iter().find(|rule| rule.matcher.matches(head));
+        let requirement = rule.map(|rule| &rule.requirement);
+        Some(Asked {
+            requirement: requirement
+                .or_else(|| self.state_rules.as_ref()?.requirement(head))
+                .unwrap_or(&self.fallback),
+            condition: rule.and_then(|rule| rule.condition.as_ref()),
+        })
+    }
+}
+
+impl Rule {
+    fn compile(wire: &config::Rule, index: usize, names: &Names, errors: &Errors) -> Option<Self> {
+        let template = wire.matches.as_ref().and_then(|matches| template(&matches.path));
+        let requirement = match &wire.requires {
+            Some(requirement) => Requirement::compile(requirement, template, names, errors),
+            None => Requirement::Nothing,
+        };
+        if wire.authorization.is_some() && matches!(requirement, Requirement::Nothing) {
+            let path = format!("rules[{index}].authorization");
+            errors
+                .push(&path, "without `requires`, no token is looked at, and there are no claims");
+        }
+        let condition = wire.authorization.as_ref();
+        Some(Self {
+            requirement,
+            condition: condition.map(|wire| Condition::compile(wire, template, errors)),
+            matcher: RouteMatcher::new(wire.matches.as_ref()?),
+        })
+    }
+}
+
+/// Tells each provider which claims of its tokens are looked at; returns whether anything is asked of
+/// claims at all.
+fn note_claims_read(
+    providers: &mut [Provider],
+    rules: &[Rule],
+    requirements: &[&Requirement],
+    policies: &Option<Policies>,
+) -> bool {
+    let everyone = ProviderIndex::MAX;
+    let mut conditions: Vec<(ProviderIndex, &Condition)> = Vec::new();
+    for requirement in requirements {
+        conditions.extend(requirement.conditions());
+    }
+    for rule in rules {
+        conditions.extend(rule.condition.iter().map(|own| (everyone, own)));
+    }
+    for policy in policies.iter().flat_map(|policies| &policies.list) {
+        let whose = policy.provider.unwrap_or(everyone);
+        conditions.extend(policy.when.iter().map(|when| (whose, when)));
+    }
+    for (index, provider) in providers.iter_mut().enumerate() {
+        for (whose, condition) in &conditions {
+            if *whose == index || *whose == everyone {
+                condition.claims_read(&mut provider.claims_read);
+            }
+        }
+    }
+    !conditions.is_empty() || policies.is_some()
 }
 
 /// Any change to a request makes Envoy choose its route again, after the gate has decided on the
 /// route before. Where rules ask for the route, the gate must change nothing.
 fn refuse_unstable_routes(
     rules: &[Rule],
+    policies: &Option<Policies>,
     providers: &[Provider],
     status_headers: &[String],
     errors: &Errors,
 ) {
     let stable = status_headers.is_empty() && providers.iter().all(Provider::changes_nothing);
-    for (index, rule) in (0_usize..).zip(rules) {
-        if !stable && rule.matcher.properties().next().is_some() {
+    let rules = rules.iter().map(|rule| ("rules", Some(&rule.matcher)));
+    let policies = policies.iter().flat_map(|policies| &policies.list);
+    let policies = policies.map(|policy| ("authorization.policies", policy.matcher.as_ref()));
+    let rules = (0_usize..).zip(rules).chain((0_usize..).zip(policies));
+    for (index, (list, matcher)) in rules {
+        let asks = matcher.is_some_and(|matcher| matcher.properties().next().is_some());
+        if !stable && asks {
             errors.push(
-                &format!("rules[{index}].match"),
+                &format!("{list}[{index}].match"),
                 "with a condition on the route, every provider must have `forward: true` and write \
                  no headers: any change to a request makes Envoy choose its route again, after the \
                  decision",

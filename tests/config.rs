@@ -131,9 +131,9 @@ fn all_mistakes_appear_at_once_each_with_its_path() {
             "providers.q.local_jwks.filename: a plugin cannot read it; put the keys into `inline_string`",
             "providers.q.remote_jwks: `http_uri` or `discovery` is required",
             "providers[\"a b\"]: `remote_jwks` or `local_jwks` is required",
-            "providers[\"a b\"].isuer: unknown field; expected one of: allow_weak_keys, audiences, claim_to_headers, clear_route_cache, clock_skew, clock_skew_seconds, failed_status_in_metadata, forward, forward_payload_header, from_cookies, from_headers, from_params, header_in_metadata, issuer, jwt_cache_config, local_jwks, local_jwks_is_fallback, max_lifetime, normalize_payload_in_metadata, pad_forward_payload_header, payload_in_metadata, remote_jwks, require_expiration, subjects",
-            "providers[\"a b\"].jwks: unknown field; expected one of: allow_weak_keys, audiences, claim_to_headers, clear_route_cache, clock_skew, clock_skew_seconds, failed_status_in_metadata, forward, forward_payload_header, from_cookies, from_headers, from_params, header_in_metadata, issuer, jwt_cache_config, local_jwks, local_jwks_is_fallback, max_lifetime, normalize_payload_in_metadata, pad_forward_payload_header, payload_in_metadata, remote_jwks, require_expiration, subjects",
-            "rule: unknown field; expected one of: bypass_cors_preflight, default_requirement, filter_state_rules, key_sharing, key_tables, keys_unavailable_status, providers, requirement_map, rules, stat_prefix, strip_failure_response",
+            "providers[\"a b\"].isuer: unknown field; expected one of: algorithms, allow_weak_keys, audiences, authorized_parties, claim_to_headers, clear_route_cache, clock_skew, clock_skew_seconds, failed_status_in_metadata, forward, forward_payload_header, from_cookies, from_headers, from_params, header_in_metadata, issuer, issuers, jwt_cache_config, local_jwks, local_jwks_is_fallback, max_age, max_lifetime, normalize_payload_in_metadata, pad_forward_payload_header, payload_in_metadata, remote_jwks, require_expiration, required_claims, subjects, token_types",
+            "providers[\"a b\"].jwks: unknown field; expected one of: algorithms, allow_weak_keys, audiences, authorized_parties, claim_to_headers, clear_route_cache, clock_skew, clock_skew_seconds, failed_status_in_metadata, forward, forward_payload_header, from_cookies, from_headers, from_params, header_in_metadata, issuer, issuers, jwt_cache_config, local_jwks, local_jwks_is_fallback, max_age, max_lifetime, normalize_payload_in_metadata, pad_forward_payload_header, payload_in_metadata, remote_jwks, require_expiration, required_claims, subjects, token_types",
+            "rule: unknown field; expected one of: authorization, bypass_cors_preflight, default_requirement, filter_state_rules, key_sharing, key_tables, keys_unavailable_status, providers, requirement_map, rules, stat_prefix, strip_failure_response",
             "rules[0]: `match` is required",
             "rules[0].requires: no provider is called `nobody`; there is: a b, p, q",
             "rules[1].match: `prefix`, `path`, `safe_regex`, `path_separated_prefix`, `path_match_policy` or `connect_matcher` is required",
@@ -603,4 +603,243 @@ fn deep_requirements_are_refused() {
     }
     let config = with("/rules", json!([{"match": {"prefix": "/"}, "requires": requirement}]));
     assert!(errors(&config.to_string()).contains("nested too deeply"));
+}
+
+/// Ours: conditions on claims and ordered policies, each mistake at its place.
+#[test]
+fn authorization_and_its_mistakes() {
+    let template = json!({ "path_match_policy": { "typed_config": {
+        "@type": "type.googleapis.com/envoy.extensions.path.match.uri_template.v3.\
+                  UriTemplateMatchConfig",
+        "path_template": "/{id}/{v=a/*}/{rest=**}" } } });
+    let condition = |condition: Value| {
+        with(
+            "/rules",
+            json!([{ "match": template, "requires": { "provider_name": "local" },
+                "authorization": condition }]),
+        )
+    };
+    let at = "rules[0].authorization";
+    for good in [
+        json!({ "scopes": { "any": "a", "all": ["b", "c:d/e?x=[1]"] } }),
+        json!({ "scopes": { "claim": ["x.y", "z"], "any": ["a"] } }),
+        json!({ "claim": "sub", "stringMatch": ["a", { "safeRegex": { "regex": "a+" } }] }),
+        json!({ "claim": ["https://a.b/c"], "number_match": ["9007199254740993", { "atLeast": -1 }] }),
+        json!({ "claim": "x", "bool_match": "true" }),
+        json!({ "claim": "x", "list_match": { "none": { "number_match": 1 }, "text_as": "words" } }),
+        json!({ "claim": "x", "request_match": { "path_variable": "id" } }),
+        json!({ "claim": "x", "request_match": { "path_variable": "y", "path_template": "/x/{y}" } }),
+        json!({ "claim": "x", "request_match": { "host": {} } }),
+        json!({ "all": { "not": { "any": [{ "authenticated": true }] } } }),
+    ] {
+        check(condition(good), &[]);
+    }
+    for (bad, lines) in [
+        (json!(null), vec![": must not be null; write {} or leave the field out"]),
+        (
+            json!({}),
+            vec![": `all`, `any`, `not`, `scopes`, `claim` or `authenticated` is required"],
+        ),
+        (json!({ "all": [] }), vec![".all: expected at least one condition"]),
+        (
+            json!({ "any": [{ "all": [] }, { "x": 1 }] }),
+            vec![
+                ".any[0].all: expected at least one condition",
+                ".any[1]: `all`, `any`, `not`, `scopes`, `claim` or `authenticated` is required",
+                ".any[1].x: unknown field; expected one of: all, any, authenticated, claim, not, scopes",
+            ],
+        ),
+        (json!({ "scopes": {} }), vec![".scopes: `all` or `any` must name a scope"]),
+        (
+            json!({ "scopes": { "any": ["a b", "", "\"", "\u{e9}"] } }),
+            vec![
+                ".scopes.any[0]: expected one scope, without spaces",
+                ".scopes.any[1]: must not be empty",
+                ".scopes.any[2]: expected one scope, without spaces",
+                ".scopes.any[3]: expected one scope, without spaces",
+            ],
+        ),
+        (
+            json!({ "claim": "a.b", "present_match": true }),
+            vec![
+                ".claim: expected a list: [\"a\", \"b\"] for the member b of the claim a, [\"a.b\"] for \
+             the claim whose name is a.b",
+            ],
+        ),
+        (
+            json!({ "claim": [], "present_match": true }),
+            vec![".claim: expected the names that lead to the claim"],
+        ),
+        (
+            json!({ "claim": "a" }),
+            vec![
+                ": `string_match`, `number_match`, `bool_match`, `list_match`, `request_match` or \
+             `present_match` is required",
+            ],
+        ),
+        (
+            json!({ "claim": "a", "string_match": "x", "bool_match": true }),
+            vec![": only one of `string_match`, `bool_match` may be set"],
+        ),
+        (json!({ "claim": "a", "string_match": [] }), vec![".string_match: must not be empty"]),
+        (
+            json!({ "claim": "a", "string_match": [1, { "prefix": "" }] }),
+            vec![
+                ".string_match[0]: expected an object, found a number",
+                ".string_match[1].prefix: must not be empty",
+            ],
+        ),
+        (
+            json!({ "claim": "a", "number_match": [1.5, "x", {}, { "at_least": 2, "at_most": 1 }] }),
+            vec![
+                ".number_match[0]: expected a whole number of 64 bits, found a number",
+                ".number_match[1]: expected a whole number of 64 bits",
+                ".number_match[2]: `at_least` or `at_most` is required",
+                ".number_match[3]: no number is from `at_least` to `at_most`",
+            ],
+        ),
+        (
+            json!({ "claim": "a", "list_match": { "text_as": "list" } }),
+            vec![
+                ".list_match: `any`, `all` or `none` is required",
+                ".list_match.text_as: expected `item` or `words`",
+            ],
+        ),
+        (
+            json!({ "claim": "a", "list_match": { "any": { "present_match": true } } }),
+            vec![
+                ".list_match.any: `string_match`, `number_match`, `bool_match` or `request_match` is \
+             required",
+                ".list_match.any.present_match: unknown field; expected one of: bool_match, \
+             number_match, request_match, string_match",
+            ],
+        ),
+        (
+            json!({ "claim": "a", "request_match": { "path_variable": "nobody" } }),
+            vec![": the path template has no such variable that stands for one segment"],
+        ),
+        (
+            json!({ "claim": "a", "request_match": { "path_variable": "v" } }),
+            vec![": the path template has no such variable that stands for one segment"],
+        ),
+        (
+            json!({ "claim": "a", "request_match": { "path_variable": "rest" } }),
+            vec![": the path template has no such variable that stands for one segment"],
+        ),
+        (
+            json!({ "claim": "a", "request_match": { "path_variable": "x", "path_template": "x" } }),
+            vec![
+                ": the path template has no such variable that stands for one segment",
+                ".request_match.path_template: expected a path template, which begins with `/`",
+            ],
+        ),
+        (
+            json!({ "claim": "a", "request_match": { "header": "Host", "path_template": "/x" } }),
+            vec![
+                ".request_match: `path_template` goes with `path_variable`",
+                ".request_match.header: use `host`",
+            ],
+        ),
+        (
+            json!({ "claim": "a", "request_match": { "method": 1 } }),
+            vec![".request_match.method: expected an object, found a number"],
+        ),
+    ] {
+        let lines: Vec<_> = lines.iter().map(|line| format!("{at}{line}")).collect();
+        check(condition(bad), &lines.iter().map(String::as_str).collect::<Vec<_>>());
+    }
+    let deep = (0..20).fold(json!({ "authenticated": true }), |inner, _| json!({ "not": inner }));
+    assert!(errors(&condition(deep).to_string()).contains("conditions are nested too deeply"));
+
+    // A rule that looks at no token, and requirements that several rules share.
+    let id = json!({ "claim": "a", "request_match": { "path_variable": "id" } });
+    let mut config = with("/rules", json!([{ "match": template, "authorization": id }]));
+    config["requirement_map"] = json!({ "r": { "provider_name": "local", "authorization": id },
+        "s": { "allow_missing": {}, "authorization": { "authenticated": true } } });
+    check(
+        config,
+        &[
+            "requirement_map.r.authorization: `path_variable` needs a `path_template` beside it, or in \
+         the `match` of the rule or policy",
+            "requirement_map.s: `authorization` goes with `provider_name` and \
+         `provider_and_audiences`, or stands in the rule",
+            "rules[0].authorization: without `requires`, no token is looked at, and there are no claims",
+        ],
+    );
+
+    let policies = json!({ "policies": [
+        { "action": "allow", "match": template, "methods": ["GET", "M-SEARCH"],
+          "provider_name": "local", "when": id },
+        { "action": "audit", "methods": ["get", ""], "provider_name": "nobody" },
+        { "action": "deny", "match": { "prefix": "/", "route_name": "r" }, "when": {} },
+        { "match": null, "provider_name": "nobody", "when": null },
+    ], "default": "maybe" });
+    check(
+        with("/authorization", policies),
+        &[
+            "authorization.default: expected `allow` or `deny`",
+            "authorization.policies[1].action: expected `allow` or `deny`",
+            "authorization.policies[1].methods[0]: expected a method in capital letters",
+            "authorization.policies[1].methods[1]: must not be empty",
+            "authorization.policies[2].when: `all`, `any`, `not`, `scopes`, `claim` or `authenticated` \
+         is required",
+            "authorization.policies[3]: `action` is required",
+            "authorization.policies[3].match: must not be null; write {} or leave the field out",
+            "authorization.policies[3].when: must not be null; write {} or leave the field out",
+        ],
+    );
+    let policies = json!({ "policies": [
+        { "action": "deny", "match": { "prefix": "/", "route_name": "r" } },
+        { "action": "deny", "provider_name": "nobody" },
+    ], "default": "allow" });
+    check(
+        with("/authorization", policies),
+        &[
+            "authorization.policies[0].match: with a condition on the route, every provider must have \
+         `forward: true` and write no headers: any change to a request makes Envoy choose its route \
+         again, after the decision",
+            "authorization.policies[1].provider_name: no provider is called `nobody`; there is: local, \
+         remote",
+        ],
+    );
+    check(with("/authorization", json!({})), &["authorization: `default` is required"]);
+    check(
+        with("/authorization", json!(null)),
+        &["authorization: must not be null; write {} or leave the field out"],
+    );
+}
+
+/// Ours: what tokens of a provider must be.
+#[test]
+fn token_checks_and_their_mistakes() {
+    let local = |field: &str, value: Value| with(&format!("/providers/local/{field}"), value);
+    check(local("algorithms", json!(["HS256"])), &[]);
+    check(
+        local("algorithms", json!(["none", "hs256"])),
+        &[
+            "providers.local.algorithms: expected some of: HS256, HS384, HS512, RS256, RS384, RS512, \
+           ES256, ES384, ES512, PS256, PS384, PS512, EdDSA",
+        ],
+    );
+    check(local("max_age", json!("0s")), &["providers.local.max_age: must be longer than 0s"]);
+    check(
+        local("issuers", json!(["a", "b"])),
+        &["providers.local: only one of `issuer`, `issuers` may be set"],
+    );
+    for field in ["token_types", "required_claims", "authorized_parties", "issuers"] {
+        let line = format!("providers.local.{field}[0]: must not be empty");
+        let mut config = local(field, json!([""]));
+        config["providers"]["local"]["issuer"] = json!("");
+        check(config, &[&line]);
+    }
+    let discovery = json!({ "discovery": { "cluster": "c", "timeout": "5s" } });
+    let mut config = with("/providers/remote/remote_jwks", discovery);
+    config["providers"]["remote"]["issuers"] = json!(["https://a.example", "https://b.example"]);
+    check(
+        config,
+        &[
+            "providers.remote.remote_jwks.discovery: the provider's `issuer` must be an address such as \
+         https://issuer.example",
+        ],
+    );
 }

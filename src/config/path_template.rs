@@ -2,9 +2,10 @@
 //! (`envoy.extensions.path.match.uri_template.v3`), such as `/users/{id}/**`.
 //!
 //! `*`, `{name}` and `{name=*}` stand for one segment, `**` and `{name=**}` for any rest, and
-//! `{name=videos/*}` for what is in it. Names have no meaning in a match. What may stand where is
-//! Envoy's rule: globs fill a segment but for a literal suffix of the last one, and no glob comes
-//! after `**`. So a path is matched from the left in one pass.
+//! `{name=videos/*}` for what is in it. Names have no meaning in a match; conditions on claims may refer
+//! to variables of one segment. What may stand where is Envoy's rule: globs fill a segment but for a
+//! literal suffix of the last one, and no glob comes after `**`. So a path is matched from the left
+//! in one pass.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +16,18 @@ const MAX_NAME: usize = 16;
 
 /// A template, in pieces that stand one behind the other.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct PathTemplate(Vec<Piece>);
+pub struct PathTemplate {
+    pieces: Vec<Piece>,
+    variables: Vec<Variable>,
+}
+
+/// A variable that stands for one segment: `{name}` or `{name=*}`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Variable {
+    name: String,
+    /// The number of its glob among the globs.
+    glob: usize,
+}
 
 /// A piece of a template.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -36,14 +48,25 @@ pub fn is_plain(octet: u8) -> bool {
 impl PathTemplate {
     /// Reads a template, or says what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
-        let mut reader = Reader { rest: text, pieces: Vec::new(), names: BTreeSet::new() };
+        let mut reader = Reader {
+            rest: text,
+            pieces: Vec::new(),
+            names: BTreeSet::new(),
+            variables: Vec::new(),
+        };
         reader.template()?;
-        Ok(Self(reader.pieces))
+        Ok(Self { pieces: reader.pieces, variables: reader.variables })
     }
 
     /// The pieces, in their order.
     pub fn pieces(&self) -> &[Piece] {
-        &self.0
+        &self.pieces
+    }
+
+    /// The number, among the globs, of the one that the variable `name` is: none where no variable
+    /// has this name, or where it stands for more than one segment.
+    pub fn variable(&self, name: &str) -> Option<usize> {
+        self.variables.iter().find(|variable| variable.name == name).map(|variable| variable.glob)
     }
 }
 
@@ -51,6 +74,7 @@ struct Reader<'a> {
     rest: &'a str,
     pieces: Vec<Piece>,
     names: BTreeSet<&'a str>,
+    variables: Vec<Variable>,
 }
 
 impl<'a> Reader<'a> {
@@ -107,6 +131,10 @@ impl<'a> Reader<'a> {
         }
         if self.names.len() > MAX_VARIABLES {
             return Err("a template has at most 5 variables");
+        }
+        if pattern == "*" {
+            let globs = self.pieces.iter().filter(|piece| !matches!(piece, Piece::Literal(_)));
+            self.variables.push(Variable { name: name.to_owned(), glob: globs.count() });
         }
         self.rest = pattern;
         loop {

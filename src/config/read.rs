@@ -1,5 +1,8 @@
 //! From JSON to the wire structs, field by field, with the checks that need no other field.
 
+use std::time::Duration;
+
+use crate::config::authorization::Authorization;
 use crate::config::fields::Fields;
 use crate::config::headers::{header_name, identity_header};
 use crate::config::matching::StringMatch;
@@ -71,6 +74,9 @@ impl Config {
                 .get("key_sharing")
                 .and_then(|node| node.object(KeySharing::read))
                 .unwrap_or_default(),
+            authorization: fields
+                .get_not_null("authorization")
+                .and_then(|node| node.object(Authorization::read)?),
             key_tables: fields
                 .get("key_tables")
                 .and_then(|node| node.object(KeyTables::read))
@@ -105,16 +111,16 @@ impl Provider {
     fn read(fields: &mut Fields<'_>) -> Self {
         Self {
             issuer: fields.text("issuer"),
+            issuers: fields.texts("issuers"),
             audiences: fields.texts("audiences"),
             subjects: fields.get("subjects").and_then(StringMatch::read),
             require_expiration: fields.flag("require_expiration"),
-            max_lifetime: fields.get("max_lifetime").and_then(|node| {
-                let duration = node.duration()?;
-                if duration.is_zero() {
-                    node.error("must be longer than 0s");
-                }
-                Some(duration)
-            }),
+            max_lifetime: fields.get("max_lifetime").and_then(|node| longer_than_zero(&node)),
+            max_age: fields.get("max_age").and_then(|node| longer_than_zero(&node)),
+            algorithms: fields.texts("algorithms"),
+            token_types: fields.texts("token_types"),
+            required_claims: fields.texts("required_claims"),
+            authorized_parties: fields.texts("authorized_parties"),
             jwks: Jwks::read(fields),
             forward: fields.flag("forward"),
             from_headers: fields.list("from_headers", |node| node.object(FromHeader::read)),
@@ -145,6 +151,14 @@ impl Provider {
             allow_weak_keys: fields.flag("allow_weak_keys"),
         }
     }
+}
+
+fn longer_than_zero(node: &Node<'_>) -> Option<Duration> {
+    let duration = node.duration()?;
+    if duration.is_zero() {
+        node.error("must be longer than 0s");
+    }
+    Some(duration)
 }
 
 impl JwtCacheConfig {

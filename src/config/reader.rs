@@ -161,6 +161,32 @@ impl<'a> Node<'a> {
         number.or_else(|| self.expected("a whole number"))
     }
 
+    /// Whether this is a list of nothing.
+    pub fn is_empty_list(&self) -> bool {
+        self.value.as_array().is_some_and(Vec::is_empty)
+    }
+
+    /// Whether this is an object.
+    pub fn is_object(&self) -> bool {
+        self.value.is_object()
+    }
+
+    /// Expects a whole number of 64 bits, with or without a sign.
+    pub fn whole_number(&self) -> Option<i128> {
+        let number = match self.value {
+            Value::Number(number) => {
+                number.as_i64().map(i128::from).or_else(|| number.as_u64().map(i128::from))
+            }
+            Value::String(text) => text
+                .parse::<i64>()
+                .map(i128::from)
+                .or_else(|_| text.parse::<u64>().map(i128::from))
+                .ok(),
+            _ => None,
+        };
+        number.or_else(|| self.expected("a whole number of 64 bits"))
+    }
+
     /// Expects `true` or `false`.
     pub fn boolean(&self) -> Option<bool> {
         match self.value {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::config::condition::Condition;
 use crate::config::fields::Fields;
 use crate::config::headers::identity_header;
 use crate::config::matching::RouteMatch;
@@ -29,6 +30,7 @@ impl Rule {
                     None
                 }
             },
+            authorization: Condition::read_field(fields, "authorization"),
         }
     }
 }
@@ -91,16 +93,26 @@ impl Requirement {
                 fields.get_not_null(kind);
             }
             let kind = fields.one_of(&kinds);
+            let authorization = Condition::read_field(fields, "authorization").map(Box::new);
+            let of_provider = matches!(kind, Some(("provider_name" | "provider_and_audiences", _)));
+            if authorization.is_some() && !of_provider {
+                fields.error(
+                    "`authorization` goes with `provider_name` and `provider_and_audiences`, or \
+                     stands in the rule",
+                );
+            }
             Some(match kind {
                 None => RequirementKind::Nothing,
                 Some(("provider_name", node)) => RequirementKind::Provider {
                     name: node.non_empty_text()?,
                     audiences: Vec::new(),
+                    authorization,
                 },
                 Some(("provider_and_audiences", node)) => {
                     node.object(|fields| RequirementKind::Provider {
                         name: fields.required_text("provider_name"),
                         audiences: fields.texts("audiences"),
+                        authorization,
                     })?
                 }
                 Some(("requires_any", node)) => RequirementKind::Any(children(node)),

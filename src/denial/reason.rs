@@ -45,6 +45,24 @@ pub enum Reason {
     SubjectNotAllowed,
     /// `exp` is absent, or too far away.
     LifetimeNotAllowed,
+    /// `iat` is absent, too far back, or ahead.
+    AgeNotAllowed,
+    /// `alg` is not one of those allowed.
+    AlgorithmNotAllowed,
+    /// `typ` is not one of those allowed.
+    TypeNotAllowed,
+    /// A claim that is required is not there.
+    ClaimMissing,
+    /// `azp` or `client_id` is not one of those allowed.
+    PartyNotAllowed,
+    /// The token has not the scopes that are asked for.
+    InsufficientScope,
+    /// The claims are not what the rule or the requirement asks for.
+    ClaimsNotAllowed,
+    /// A policy denies it.
+    DeniedByPolicy,
+    /// No policy allows it.
+    AllowedByNoPolicy,
     /// No key of the set fits `kid` and `alg`.
     KeyUnknown,
     /// The signature does not fit.
@@ -146,6 +164,15 @@ impl Reason {
             }
             Self::SubjectNotAllowed => ("subject_not_allowed", "Jwt verification fails"),
             Self::LifetimeNotAllowed => ("lifetime_not_allowed", "Jwt verification fails"),
+            Self::AgeNotAllowed => ("age_not_allowed", "Jwt verification fails"),
+            Self::AlgorithmNotAllowed => ("algorithm_not_allowed", "Jwt verification fails"),
+            Self::TypeNotAllowed => ("type_not_allowed", "Jwt verification fails"),
+            Self::ClaimMissing => ("claim_missing", "Jwt verification fails"),
+            Self::PartyNotAllowed => ("party_not_allowed", "Jwt verification fails"),
+            Self::InsufficientScope => ("insufficient_scope", "Jwt scope is insufficient"),
+            Self::ClaimsNotAllowed => ("claims_not_allowed", "Jwt claims are not allowed"),
+            Self::DeniedByPolicy => ("denied_by_policy", "Jwt claims are not allowed"),
+            Self::AllowedByNoPolicy => ("allowed_by_no_policy", "Jwt claims are not allowed"),
             Self::KeyUnknown => {
                 ("key_unknown", "Jwks doesn't have key to match kid or alg from Jwt")
             }
@@ -167,8 +194,21 @@ impl Reason {
         match self {
             Self::TokenMissing => 0,
             Self::IssuerUnknown => 1,
+            // A good token that may not do this: the others are not this client's.
+            reason if reason.is_about_authorization() => 3,
             _ => 2,
         }
+    }
+
+    /// Whether the token is good, and the request refused all the same.
+    pub(super) fn is_about_authorization(self) -> bool {
+        matches!(
+            self,
+            Self::InsufficientScope
+                | Self::ClaimsNotAllowed
+                | Self::DeniedByPolicy
+                | Self::AllowedByNoPolicy
+        )
     }
 
     pub(super) fn is_our_fault(self) -> bool {

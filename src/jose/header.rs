@@ -1,6 +1,6 @@
 //! The JOSE header of a token (RFC 7515 section 4).
 //!
-//! Only `alg`, `kid`, `crit` and `b64` are read. A key or an address of one inside the header
+//! Only `alg`, `kid`, `typ`, `crit` and `b64` are read. A key or an address of one inside the header
 //! (`jwk`, `jku`, `x5u`, `x5c`) is never used: it is the sender's word (RFC 8725 section 3.10).
 
 use crate::jose::algorithm::Algorithm;
@@ -13,6 +13,8 @@ pub struct Header {
     pub algorithm: Algorithm,
     /// The key id; an empty one counts as none, as natively.
     pub kid: Option<String>,
+    /// The type (RFC 7515 section 4.1.9); one that is no string is nobody's type.
+    pub typ: Option<String>,
 }
 
 /// Why a header is refused.
@@ -51,7 +53,8 @@ impl Header {
         if members.get("crit").is_some() || !members.get("b64").is_none_or(encoded) {
             return Err(HeaderError::Critical);
         }
-        Ok(Self { algorithm, kid })
+        let typ = members.get("typ").and_then(Node::as_text).map(str::to_owned);
+        Ok(Self { algorithm, kid, typ })
     }
 }
 

@@ -165,6 +165,11 @@ impl<'a> SignedJws<'a> {
         &self.jws.header
     }
 
+    /// The claims, for which nobody vouches yet: they may only serve to refuse the token.
+    pub fn unverified_claims(&self) -> &Members<'a> {
+        self.jws.unverified_claims()
+    }
+
     /// Tries `keys` in turn; the first that made the signature vouches for the payload.
     pub fn verify<'k>(
         self,

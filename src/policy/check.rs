@@ -7,11 +7,14 @@ use std::time::Duration;
 use crate::claims::RegisteredClaims;
 use crate::denial::{Denial, Reason};
 use crate::extract::TokenLocation;
+use crate::jose::header::Header;
 use crate::jose::jwk::Jwk;
 use crate::jose::jws::{NotVerified, Parts, SignedJws, UnverifiedJws, VerifiedPayload};
+use crate::json::{Members, Node};
 use crate::jwks::{KeyState, UnknownKid};
+use crate::policy::authorization::Bearer;
 use crate::policy::evaluate::{Evaluation, Grant, Outcome, Patience, Wanted};
-use crate::policy::provider::Lifetime;
+use crate::policy::provider::{Lifetime, TokenChecks};
 use crate::policy::verified_tokens::KnownToken;
 use crate::policy::{Provider, ProviderIndex};
 use crate::time::UnixTime;
@@ -83,7 +86,7 @@ impl Evaluation<'_> {
         if let Some(known) = self.known(index, token) {
             self.budget.known.set(self.budget.known.get().saturating_add(1));
             provider.check_claims(&known.claims, audiences, self.now)?;
-            return Ok(provider.grant(&known, location));
+            return Ok(self.grant(index, provider, &known, location));
         }
         let parts = self.take_apart(token)?;
         let token = UncheckedToken::parse(token, &parts)?;
@@ -116,6 +119,7 @@ impl Evaluation<'_> {
         token: UncheckedToken<'_>,
     ) -> Result<Outcome, Denial> {
         provider.check_claims(&token.claims, audiences, self.now)?;
+        provider.check_token(token.jws.header(), token.jws.unverified_claims())?;
         let keys = self.keys.get(index).ok_or(Reason::ConfigurationInvalid)?;
         let wait = |kid: Option<&str>| match self.patience {
             Patience::Left | Patience::Scarce => {
@@ -146,13 +150,38 @@ impl Evaluation<'_> {
         let UncheckedToken { octets, jws, claims } = token;
         let payload = self.verify(jws, candidates)?;
         let generation = keys.generation();
-        let known = KnownToken::new(octets, generation, claims, &provider.outputs, &payload);
+        let known = KnownToken::new(
+            octets,
+            generation,
+            claims,
+            &provider.outputs,
+            &payload,
+            &provider.claims_read,
+        );
         let known = Rc::new(known);
-        let outcome = provider.grant(&known, location);
+        let outcome = self.grant(index, provider, &known, location);
         if let Some(cache) = self.verified.get(index) {
             cache.insert(known);
         }
         Ok(outcome)
+    }
+
+    /// What a verified token does to a request.
+    fn grant(
+        self,
+        index: ProviderIndex,
+        provider: &Provider,
+        known: &Rc<KnownToken>,
+        location: &TokenLocation,
+    ) -> Outcome {
+        Outcome::Met(Grant {
+            headers: known.edits.clone(),
+            taken: if provider.forward { Vec::new() } else { vec![location.clone()] },
+            bearers: match self.policy.has_conditions {
+                true => vec![Bearer { provider: index, known: Rc::clone(known) }],
+                false => Vec::new(),
+            },
+        })
     }
 
     /// The signature, under the keys that fit, within what one request may cost.
@@ -197,14 +226,6 @@ impl<'a> UncheckedToken<'a> {
 }
 
 impl Provider {
-    /// What a verified token does to a request.
-    fn grant(&self, known: &KnownToken, location: &TokenLocation) -> Outcome {
-        Outcome::Met(Grant {
-            headers: known.edits.clone(),
-            taken: if self.forward { Vec::new() } else { vec![location.clone()] },
-        })
-    }
-
     /// What can be refused without a key, in native's order. It admits nothing.
     fn check_claims(
         &self,
@@ -212,7 +233,8 @@ impl Provider {
         audiences: Option<&[String]>,
         now: UnixTime,
     ) -> Result<(), Reason> {
-        if self.issuer.is_some() && self.issuer != claims.iss {
+        let iss = claims.iss.as_deref();
+        if !self.issuers.is_empty() && !iss.is_some_and(|iss| self.names_issuer(iss)) {
             return Err(Reason::IssuerUnknown);
         }
         if claims.is_not_yet_valid(now, self.clock_skew) {
@@ -236,6 +258,56 @@ impl Provider {
             }
             (Lifetime::Bounded | Lifetime::Below(_), None) => false,
         };
-        if lives { Ok(()) } else { Err(Reason::LifetimeNotAllowed) }
+        if !lives {
+            return Err(Reason::LifetimeNotAllowed);
+        }
+        match self.max_age {
+            Some(most) if claims.is_older_than(most, now, self.clock_skew) => {
+                Err(Reason::AgeNotAllowed)
+            }
+            _ => Ok(()),
+        }
+    }
+    /// What never changes about a token: it is checked before its signature, and once.
+    fn check_token(&self, header: &Header, claims: &Members<'_>) -> Result<(), Reason> {
+        let TokenChecks { algorithms, types, required_claims, parties } = &self.checks;
+        if !algorithms.is_empty() && !algorithms.contains(&header.algorithm) {
+            return Err(Reason::AlgorithmNotAllowed);
+        }
+        let is_type = |own: &String| {
+            let typ = header.typ.as_deref().map(media_type);
+            typ.is_some_and(|typ| typ.eq_ignore_ascii_case(media_type(own)))
+        };
+        if !types.is_empty() && !types.iter().any(is_type) {
+            return Err(Reason::TypeNotAllowed);
+        }
+        let is_there = |name: &String| claims.get(name).is_some_and(|value| *value != Node::Null);
+        if !required_claims.iter().all(is_there) {
+            return Err(Reason::ClaimMissing);
+        }
+        if !parties.is_empty() {
+            let mut told = PARTY_CLAIMS.iter().filter_map(|name| claims.get(*name)).peekable();
+            let is_allowed =
+                |party: &Node<'_>| parties.iter().any(|own| party.as_text() == Some(own.as_str()));
+            if told.peek().is_none() || !told.all(is_allowed) {
+                return Err(Reason::PartyNotAllowed);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Who asked for a token: OpenID Connect Core section 2, RFC 9068 section 2.2.
+const PARTY_CLAIMS: [&str; 2] = ["azp", "client_id"];
+
+/// A media type without its `application/`, which may be left out where no other slash is (RFC 7515
+/// section 4.1.9).
+fn media_type(typ: &str) -> &str {
+    const PREFIX: &str = "application/";
+    match typ.get(..PREFIX.len()) {
+        Some(prefix) if prefix.eq_ignore_ascii_case(PREFIX) => {
+            typ.get(PREFIX.len()..).filter(|rest| !rest.contains('/')).unwrap_or(typ)
+        }
+        _ => typ,
     }
 }

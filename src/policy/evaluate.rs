@@ -5,13 +5,15 @@
 
 use std::borrow::Cow;
 
+use crate::authorize::Condition;
 use crate::denial::{Denial, Reason};
 use crate::extract::{self, TokenLocation};
 use crate::jwks::Keys;
+use crate::policy::authorization::Bearer;
 use crate::policy::check::{Budget, UncheckedToken};
 use crate::policy::requirement::{Otherwise, Requirement};
 use crate::policy::verified_tokens::VerifiedTokens;
-use crate::policy::{Policy, Provider, ProviderIndex};
+use crate::policy::{Asked, Policy, Provider, ProviderIndex};
 use crate::request::{RequestEdit, RequestEdits, RequestHead};
 use crate::sorted;
 use crate::time::UnixTime;
@@ -98,12 +100,15 @@ pub(super) enum Outcome {
 pub(super) struct Grant {
     pub(super) headers: Vec<RequestEdit>,
     pub(super) taken: Vec<TokenLocation>,
+    /// The tokens, where conditions look at them.
+    pub(super) bearers: Vec<Bearer>,
 }
 
 impl Grant {
     fn join(&mut self, other: Self) {
         self.headers.extend(other.headers);
         self.taken.extend(other.taken);
+        self.bearers.extend(other.bearers);
     }
 }
 
@@ -137,10 +142,15 @@ impl Every {
 impl<'a> Evaluation<'a> {
     /// Decides.
     pub fn decide(self) -> Verdict {
-        let requirement = self.policy.requirement(self.head);
+        let Some(Asked { requirement, condition }) = self.policy.asked(self.head) else {
+            return Verdict::Allow(self.permit(Grant::default()));
+        };
         match self.meet(requirement, &[]) {
             Outcome::Failed(denial) => Verdict::Deny(denial),
-            Outcome::Met(grant) => Verdict::Allow(self.permit(grant)),
+            Outcome::Met(grant) => match self.authorize(condition, requirement, &grant.bearers) {
+                Ok(()) => Verdict::Allow(self.permit(grant)),
+                Err(denial) => Verdict::Deny(denial),
+            },
             Outcome::Waiting(wanted) => Verdict::Wait(sorted::list(wanted)),
         }
     }
@@ -158,8 +168,11 @@ impl<'a> Evaluation<'a> {
     fn meet(self, requirement: &Requirement, taken: &[TokenLocation]) -> Outcome {
         match requirement {
             Requirement::Nothing => Outcome::Met(Grant::default()),
-            Requirement::Provider { index, audiences } => {
-                self.meet_provider(*index, audiences.as_deref(), taken)
+            Requirement::Provider { index, audiences, condition } => {
+                match self.meet_provider(*index, audiences.as_deref(), taken) {
+                    Outcome::Met(grant) => self.meet_condition(*index, condition.as_ref(), grant),
+                    other => other,
+                }
             }
             Requirement::Any { children, otherwise } => self.meet_any(children, *otherwise, taken),
             Requirement::All(children) => self.meet_all(children, taken),
@@ -199,6 +212,21 @@ impl<'a> Evaluation<'a> {
         every.finish()
     }
 
+    /// What the requirement asks of the claims; its tokens are verified.
+    fn meet_condition(
+        self,
+        index: ProviderIndex,
+        condition: Option<&Condition>,
+        grant: Grant,
+    ) -> Outcome {
+        let Some(condition) = condition else { return Outcome::Met(grant) };
+        let tokens: Vec<_> = grant.bearers.iter().map(|bearer| &bearer.known.facts).collect();
+        match self.demand(condition, &tokens) {
+            Ok(()) => Outcome::Met(grant),
+            Err(denial) => Outcome::Failed(Denial { provider: Some(index), ..denial }),
+        }
+    }
+
     fn meet_any(
         self,
         children: &[Requirement],
@@ -215,7 +243,10 @@ impl<'a> Evaluation<'a> {
                 Outcome::Met(_) => {}
                 Outcome::Waiting(wanted) => waiting.extend(wanted),
                 Outcome::Failed(denial) => {
-                    told = Some(told.map_or(denial, |earlier| earlier.or_later(denial)));
+                    told = Some(match told {
+                        Some(earlier) => earlier.or_later(denial),
+                        None => denial,
+                    });
                 }
             }
         }
@@ -304,8 +335,8 @@ impl<'a> Evaluation<'a> {
                 .filter(|(_, provider)| provider.locations.contains(location))
         };
         here()
-            .find(|(_, provider)| provider.issuer.is_some() && provider.issuer.as_deref() == iss)
-            .or_else(|| here().find(|(_, provider)| provider.issuer.is_none()))
+            .find(|(_, provider)| iss.is_some_and(|iss| provider.names_issuer(iss)))
+            .or_else(|| here().find(|(_, provider)| provider.issuers.is_empty()))
             .ok_or(Reason::IssuerUnknown.into())
     }
 

@@ -7,6 +7,7 @@ use crate::claims::comparable_audience;
 use crate::config;
 use crate::config::reader::{Errors, member_path};
 use crate::extract::TokenLocation;
+use crate::jose::algorithm::{ALGORITHMS, Algorithm};
 use crate::jose::jwk::KeyStrength;
 use crate::jose::table_memory::TableMemory;
 use crate::jwks::Keys;
@@ -16,11 +17,11 @@ use crate::jwks::key_store::KeyStore;
 use crate::jwks::schedule::{FIRST_BACK_OFF, FetchSettings, MAX_BACK_OFF};
 use crate::jwks::source::{Address, Discovery, Document, Source};
 use crate::policy::identity::Outputs;
-use crate::policy::text::TextMatcher;
 use crate::policy::verified_tokens::{
     CacheSettings, DEFAULT_TOKEN_OCTETS, DEFAULT_TOKENS, NATIVE_TOKENS,
 };
 use crate::sorted;
+use crate::text::TextMatcher;
 
 /// What native calls the default clock skew.
 const DEFAULT_CLOCK_SKEW: Duration = Duration::from_secs(60);
@@ -50,16 +51,31 @@ pub struct Provider {
     pub key_wait: Duration,
     /// The key of the filter state that receives the reason of a refusal.
     pub failed_status_state: Option<String>,
-    pub(super) issuer: Option<String>,
+    /// Any of these, all of which sign with the same keys; empty: any issuer, or none.
+    pub(super) issuers: Vec<String>,
     pub(super) audiences: Vec<String>,
     pub(super) subjects: Option<TextMatcher>,
     pub(super) lifetime: Lifetime,
+    pub(super) max_age: Option<Duration>,
+    pub(super) checks: TokenChecks,
+    /// The claims that conditions look at; empty: none do, and nothing is kept for them.
+    pub(super) claims_read: Vec<String>,
     pub(super) locations: Vec<TokenLocation>,
     pub(super) forward: bool,
     pub(super) outputs: Outputs,
     pub(super) clock_skew: Duration,
     /// How many verified tokens are kept.
     pub cache: CacheSettings,
+}
+
+/// What a token must be, whatever the time and the request.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(super) struct TokenChecks {
+    /// Empty: every algorithm that the keys allow.
+    pub(super) algorithms: Vec<Algorithm>,
+    pub(super) types: Vec<String>,
+    pub(super) required_claims: Vec<String>,
+    pub(super) parties: Vec<String>,
 }
 
 /// What `exp` must be.
@@ -123,7 +139,11 @@ impl Provider {
             false => KeyStrength::Required,
         };
         let outputs = Outputs::new(&provider);
+        let checks = TokenChecks::compile(&provider, &path, errors);
         let issuer = Some(provider.issuer).filter(|issuer| !issuer.is_empty());
+        if issuer.is_some() && !provider.issuers.is_empty() {
+            errors.push(&path, "only one of `issuer`, `issuers` may be set");
+        }
         let context =
             KeyContext { provider: &path, issuer: issuer.as_deref(), strength, sharing, memory };
         let keys = KeySource::compile(provider.jwks?, context, errors)?;
@@ -138,7 +158,7 @@ impl Provider {
             name,
             keys,
             key_wait,
-            issuer,
+            issuers: issuer.into_iter().chain(provider.issuers).collect(),
             failed_status_state: Some(provider.failed_status_in_metadata.clone())
                 .filter(|key| !key.is_empty()),
             audiences: comparable(&provider.audiences),
@@ -148,6 +168,9 @@ impl Provider {
                 (None, true) => Lifetime::Bounded,
                 (None, false) => Lifetime::Any,
             },
+            max_age: provider.max_age,
+            checks,
+            claims_read: Vec::new(),
             outputs,
             locations: locations(
                 provider.from_headers,
@@ -175,7 +198,40 @@ impl Provider {
     }
 }
 
+impl TokenChecks {
+    fn compile(provider: &config::Provider, path: &str, errors: &Errors) -> Self {
+        let algorithms = provider.algorithms.iter().filter_map(|name| {
+            let algorithm = Algorithm::from_name(name);
+            if algorithm.is_none() {
+                let known = ALGORITHMS.map(|row| row.name).join(", ");
+                let path = format!("{path}.algorithms");
+                errors.push(&path, format!("expected some of: {known}"));
+            }
+            algorithm
+        });
+        Self {
+            algorithms: algorithms.collect(),
+            types: provider.token_types.clone(),
+            required_claims: provider.required_claims.clone(),
+            parties: provider.authorized_parties.clone(),
+        }
+    }
+}
+
 impl Provider {
+    /// Whether anything but the registered claims is looked at: by conditions, or by the checks of
+    /// `required_claims` and `authorized_parties`. What claims become is [`Outputs`]' matter.
+    pub fn reads_claims(&self) -> bool {
+        !self.claims_read.is_empty()
+            || !self.checks.required_claims.is_empty()
+            || !self.checks.parties.is_empty()
+    }
+
+    /// Whether tokens of this issuer are its own; where none is named, nobody's are.
+    pub(super) fn names_issuer(&self, iss: &str) -> bool {
+        self.issuers.iter().any(|own| own == iss)
+    }
+
     /// Whether tokens are taken from the header `name`.
     pub(super) fn takes_tokens_from_header(&self, name: &str) -> bool {
         let is_it = |location: &TokenLocation| matches!(location, TokenLocation::Header { name: own, .. } if own == name);

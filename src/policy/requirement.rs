@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use crate::authorize::Condition;
+use crate::config::path_template::PathTemplate;
 use crate::config::reader::Errors;
 use crate::config::{self, RequirementKind};
 use crate::policy::ProviderIndex;
 use crate::policy::provider::comparable;
 
 /// What a request must bring.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug)]
 pub(super) enum Requirement {
     All(Vec<Requirement>),
     AllowMissing,
@@ -23,6 +25,8 @@ pub(super) enum Requirement {
     Provider {
         index: ProviderIndex,
         audiences: Option<Vec<String>>,
+        /// What the claims of its tokens must be.
+        condition: Option<Condition>,
     },
 }
 
@@ -40,17 +44,30 @@ pub(super) struct Names {
     pub(super) requirements: BTreeMap<String, config::Requirement>,
 }
 
+impl Names {
+    /// The place of the provider of this name, or what names there are.
+    pub(super) fn provider(&self, name: &str) -> Result<ProviderIndex, String> {
+        self.providers.get(name).copied().ok_or_else(|| {
+            let known: Vec<_> = self.providers.keys().map(String::as_str).collect();
+            known.join(", ")
+        })
+    }
+}
+
 impl Requirement {
     /// Any one of this many providers.
     pub(super) fn any_provider(providers: usize) -> Self {
-        let children =
-            (0..providers).map(|index| Self::Provider { index, audiences: None }).collect();
+        let children = (0..providers)
+            .map(|index| Self::Provider { index, audiences: None, condition: None })
+            .collect();
         Self::Any { children, otherwise: Otherwise::Deny }
     }
 
-    /// Compiles `requirement`; a name that does not exist is a mistake.
+    /// Compiles `requirement`; a name that does not exist is a mistake. Conditions may name the
+    /// variables of `template`, but not in requirements that several rules share.
     pub(super) fn compile(
         requirement: &config::Requirement,
+        template: Option<&PathTemplate>,
         names: &Names,
         errors: &Errors,
     ) -> Self {
@@ -60,26 +77,34 @@ impl Requirement {
             RequirementKind::AllowMissing => Self::AllowMissing,
             RequirementKind::AllowMissingOrFailed => Self::AllowMissingOrFailed,
             RequirementKind::All(children) => Self::All(
-                children.iter().map(|child| Self::compile(child, names, errors)).collect(),
+                children
+                    .iter()
+                    .map(|child| Self::compile(child, template, names, errors))
+                    .collect(),
             ),
-            RequirementKind::Any(children) => Self::compile_any(children, names, errors),
+            RequirementKind::Any(children) => Self::compile_any(children, template, names, errors),
             RequirementKind::Named(name) => match names.requirements.get(name) {
-                Some(requirement) => Self::compile(requirement, names, errors),
+                Some(requirement) => Self::compile(requirement, None, names, errors),
                 None => {
                     let known = names.requirements.keys();
                     Self::unknown(&requirement.path, "requirement", name, known, errors)
                 }
             },
-            RequirementKind::Provider { name, audiences } => match names.providers.get(name) {
-                Some(index) => Self::Provider {
-                    index: *index,
-                    audiences: Some(comparable(audiences)).filter(|own| !own.is_empty()),
-                },
-                None => {
-                    let known = names.providers.keys();
-                    Self::unknown(&requirement.path, "provider", name, known, errors)
+            RequirementKind::Provider { name, audiences, authorization } => {
+                match names.providers.get(name) {
+                    Some(index) => Self::Provider {
+                        index: *index,
+                        audiences: Some(comparable(audiences)).filter(|own| !own.is_empty()),
+                        condition: authorization
+                            .as_ref()
+                            .map(|wire| Condition::compile(wire, template, errors)),
+                    },
+                    None => {
+                        let known = names.providers.keys();
+                        Self::unknown(&requirement.path, "provider", name, known, errors)
+                    }
                 }
-            },
+            }
         }
     }
 
@@ -89,6 +114,19 @@ impl Requirement {
             Self::ExtractOnly(header) => header.iter().cloned().collect(),
             Self::All(children) | Self::Any { children, .. } => {
                 children.iter().flat_map(Self::status_headers).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// The conditions within it, each with the provider whose tokens it is about.
+    pub(super) fn conditions(&self) -> Vec<(ProviderIndex, &Condition)> {
+        match self {
+            Self::Provider { index, condition, .. } => {
+                condition.iter().map(|condition| (*index, condition)).collect()
+            }
+            Self::All(children) | Self::Any { children, .. } => {
+                children.iter().flat_map(Self::conditions).collect()
             }
             _ => Vec::new(),
         }
@@ -125,7 +163,12 @@ impl Requirement {
 
     /// Natively, the two `allow_…` kinds beside alternatives only say what to do when none of
     /// those is met.
-    fn compile_any(children: &[config::Requirement], names: &Names, errors: &Errors) -> Self {
+    fn compile_any(
+        children: &[config::Requirement],
+        template: Option<&PathTemplate>,
+        names: &Names,
+        errors: &Errors,
+    ) -> Self {
         let mut otherwise = Otherwise::Deny;
         let mut compiled = Vec::new();
         for child in children {
@@ -135,7 +178,7 @@ impl Requirement {
                     otherwise = Otherwise::AllowMissing;
                 }
                 RequirementKind::AllowMissing => {}
-                _ => compiled.push(Self::compile(child, names, errors)),
+                _ => compiled.push(Self::compile(child, template, names, errors)),
             }
         }
         match (compiled.is_empty(), otherwise) {

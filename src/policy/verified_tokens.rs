@@ -15,6 +15,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use crate::authorize::Facts;
 use crate::claims::RegisteredClaims;
 use crate::jose::jws::VerifiedPayload;
 use crate::policy::identity::Outputs;
@@ -51,18 +52,27 @@ pub struct KnownToken {
     pub claims: RegisteredClaims,
     /// What it does to a request.
     pub edits: Vec<RequestEdit>,
+    /// What conditions look at.
+    pub facts: Facts,
 }
 
 impl KnownToken {
-    /// What `payload` brings, for the provider with these outputs.
+    /// What `payload` brings, for the provider with these outputs, where conditions look at the
+    /// claims of these names.
     pub fn new(
         token: &[u8],
         generation: u64,
         claims: RegisteredClaims,
         outputs: &Outputs,
         payload: &VerifiedPayload<'_>,
+        claims_read: &[String],
     ) -> Self {
-        Self { token: token.to_vec(), generation, claims, edits: outputs.edits(payload) }
+        let facts = match claims_read.is_empty() {
+            true => Facts::default(),
+            false => Facts::of(payload.claims(), claims_read),
+        };
+        let edits = outputs.edits(payload);
+        Self { token: token.to_vec(), generation, claims, edits, facts }
     }
 
     fn octets(&self) -> usize {
@@ -75,7 +85,8 @@ impl KnownToken {
         });
         let RegisteredClaims { iss, sub, aud, .. } = &self.claims;
         let claims = iss.iter().chain(sub).chain(aud).map(String::len);
-        edits.chain(claims).fold(self.token.len().saturating_add(OVERHEAD), usize::saturating_add)
+        let rest = edits.chain(claims).chain([self.facts.octets()]);
+        rest.fold(self.token.len().saturating_add(OVERHEAD), usize::saturating_add)
     }
 }
 
@@ -179,9 +190,16 @@ mod tests {
             aud: Vec::new(),
             exp: None,
             nbf: None,
+            iat: None,
         };
         let token = token.as_bytes().to_vec();
-        Rc::new(KnownToken { token, generation, claims, edits: Vec::new() })
+        Rc::new(KnownToken {
+            token,
+            generation,
+            claims,
+            edits: Vec::new(),
+            facts: Facts::default(),
+        })
     }
 
     fn token(index: usize) -> String {

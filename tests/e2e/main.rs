@@ -13,6 +13,7 @@
     reason = "tests"
 )]
 
+mod authorization;
 mod bed;
 mod configuration;
 mod faults;
