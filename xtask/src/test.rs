@@ -37,12 +37,15 @@ pub fn run(extent: Extent) -> Result<(), String> {
         run_cargo(&flags, &[])
     })?;
     if all {
-        let module = steps.run("build the filter", || wasm::build_filter(&workspace()))?;
+        let (module, portable) = steps.run("build the filter", || {
+            Ok((wasm::build_filter(&workspace())?, wasm::build_portable_filter(&workspace())?))
+        })?;
         let (pinned, oldest) =
             steps.run("find Envoy", || Ok((envoy::find(PINNED)?, envoy::find(OLDEST)?)))?;
         steps.run("tests", || {
             let variables = [
                 ("JWT_GATE_WASM", module.into()),
+                ("JWT_GATE_PORTABLE_WASM", portable.into()),
                 ("ENVOY", pinned.path.into()),
                 ("ENVOY_OLDEST", oldest.path.into()),
             ];
