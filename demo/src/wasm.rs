@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 use std::env;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -19,9 +20,28 @@ pub fn workspace() -> PathBuf {
 /// Installs the wasm target with rustup when it is missing. Cargo's progress goes
 /// to standard error.
 pub fn build_filter(workspace: &Path) -> Result<PathBuf, String> {
+    build(workspace, &[])
+}
+
+/// The same for hosts whose engine refuses relaxed SIMD: `jwt_gate_portable.wasm`.
+pub fn build_portable_filter(workspace: &Path) -> Result<PathBuf, String> {
+    // In a folder of its own, so that neither replaces the other.
+    let target = target_folder(workspace)?.join("portable");
+    let target = target.to_str().ok_or("the target folder's name is not UTF-8")?;
+    let module = build(
+        workspace,
+        &["--no-default-features", "--features", "plugin", "--target-dir", target],
+    )?;
+    let portable = module.with_file_name("jwt_gate_portable.wasm");
+    fs::copy(&module, &portable)
+        .map_err(|error| format!("cannot write {}: {error}", portable.display()))?;
+    Ok(portable)
+}
+
+fn build(workspace: &Path, more: &[&str]) -> Result<PathBuf, String> {
     install_target()?;
     let flags = ["--release", "--target", TARGET, "-p", "jwt-gate", "--lib"];
-    cargo_build(workspace, &flags)?
+    cargo_build(workspace, &[&flags, more].concat())?
         .into_iter()
         .find(|file| file.extension().is_some_and(|extension| extension == "wasm"))
         .ok_or_else(|| "cargo built jwt-gate, but named no .wasm file".to_owned())
@@ -48,6 +68,19 @@ pub fn build_probe_program(workspace: &Path) -> Result<PathBuf, String> {
 
 /// Cargo's profile for the probe: the workspace's Cargo.toml says why it has its own.
 const PROBE_PROFILE: &str = "probe";
+
+/// Where cargo puts what it builds.
+fn target_folder(workspace: &Path) -> Result<PathBuf, String> {
+    let output = cargo(workspace)
+        .args(["metadata", "--no-deps", "--format-version=1"])
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|error| format!("cannot run cargo: {error}"))?;
+    serde_json::from_slice::<Value>(&output.stdout)
+        .ok()
+        .and_then(|metadata| metadata["target_directory"].as_str().map(PathBuf::from))
+        .ok_or_else(|| "cargo named no target folder".to_owned())
+}
 
 /// Runs `cargo build` with these flags and returns the files that it made, also
 /// those that were fresh. Cargo is asked for the names because the target folder

@@ -2,7 +2,7 @@
 //! library's eyes.
 //!
 //! RustCrypto reads keys and hashes, and is the reference; `fast_verify` does the exponentiation,
-//! some three times as fast in WebAssembly. What makes that safe:
+//! several times as fast in WebAssembly. What makes that safe:
 //!
 //! - the exponentiation is compared with the library's in tests (edges, random and spiteful
 //!   operands), and the whole with published vectors;

@@ -46,6 +46,15 @@ pub fn module() -> &'static PathBuf {
     })
 }
 
+/// The module for engines without relaxed SIMD.
+pub fn portable_module() -> &'static PathBuf {
+    static MODULE: OnceLock<PathBuf> = OnceLock::new();
+    MODULE.get_or_init(|| match std::env::var_os("JWT_GATE_PORTABLE_WASM") {
+        Some(path) => path.into(),
+        None => wasm::build_portable_filter(&wasm::workspace()).unwrap(),
+    })
+}
+
 pub fn any_port() -> SocketAddr {
     (Ipv4Addr::LOCALHOST, 0).into()
 }
@@ -93,6 +102,7 @@ pub fn filter(configuration: &Value) -> Value {
 
 /// What to start.
 pub struct Plan {
+    pub module: &'static PathBuf,
     pub version: &'static str,
     pub concurrency: u32,
     pub configuration: Value,
@@ -109,6 +119,7 @@ pub struct Plan {
 impl Plan {
     pub fn new(configuration: Value, issuer_port: u16) -> Self {
         Self {
+            module: module(),
             version: PINNED,
             concurrency: 2,
             configuration,
@@ -122,7 +133,7 @@ impl Plan {
 
     pub fn start(self) -> Bed {
         let backend = Server::start(any_port(), backend::router(), None).unwrap();
-        let mut filter = filter(&self.configuration);
+        let mut filter = wasm_filter(self.module, &self.configuration);
         if let Some((field, value)) = self.option {
             filter["typed_config"]["config"][field] = value;
         }

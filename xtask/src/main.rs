@@ -6,6 +6,7 @@ mod demo;
 mod test;
 mod tools;
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use jwt_gate_demo::wasm;
@@ -21,6 +22,7 @@ cargo xtask bench [--quick] WORD
                           one section only (cost, traffic, start, heap, micro), or the scenes of
                           cost with WORD in their names
 cargo xtask build         build the filter and print where it is
+cargo xtask build --portable  the same for hosts whose engine refuses relaxed SIMD
 
 ENVOY and ENVOY_OLDEST may name Envoy binaries to use instead of downloaded ones.
 ";
@@ -37,11 +39,8 @@ fn main() -> ExitCode {
         ["bench", "--quick"] => bench::run(bench::Extent::Quick, None),
         ["bench", "--quick", scene] => bench::run(bench::Extent::Quick, Some(scene)),
         ["bench", scene] => bench::run(bench::Extent::Full, Some(scene)),
-        ["build"] => tools::check(&[tools::LINKER]).and_then(|()| {
-            let module = wasm::build_filter(&wasm::workspace())?;
-            println!("{}", module.display());
-            Ok(())
-        }),
+        ["build"] => build(wasm::build_filter),
+        ["build", "--portable"] => build(wasm::build_portable_filter),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             return ExitCode::SUCCESS;
@@ -58,4 +57,10 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn build(filter: fn(&Path) -> Result<PathBuf, String>) -> Result<(), String> {
+    tools::check(&[tools::LINKER])?;
+    println!("{}", filter(&wasm::workspace())?.display());
+    Ok(())
 }

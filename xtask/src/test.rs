@@ -41,7 +41,9 @@ pub fn run(extent: Extent) -> Result<(), String> {
         Ok(())
     })?;
     if all {
-        let module = steps.run("build the filter", || wasm::build_filter(&workspace()))?;
+        let (module, portable) = steps.run("build the filter", || {
+            Ok((wasm::build_filter(&workspace())?, wasm::build_portable_filter(&workspace())?))
+        })?;
         let probe = steps.run("build the probe", || wasm::build_probe(&workspace()))?;
         let (pinned, oldest) =
             steps.run("find Envoy", || Ok((envoy::find(PINNED)?, envoy::find(OLDEST)?)))?;
@@ -49,6 +51,7 @@ pub fn run(extent: Extent) -> Result<(), String> {
             let variables = [
                 ("JWT_GATE_WASM", module.into()),
                 ("JWT_GATE_PROBE", probe.into()),
+                ("JWT_GATE_PORTABLE_WASM", portable.into()),
                 ("ENVOY", pinned.path.into()),
                 ("ENVOY_OLDEST", oldest.path.into()),
             ];

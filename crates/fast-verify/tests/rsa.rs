@@ -1,7 +1,7 @@
 //! The RSA public operation against RustCrypto's.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use fast_verify::rsa::{MAX_OCTETS, PublicKey};
+use fast_verify::rsa::{Arithmetic, MAX_OCTETS, PublicKey};
 use proptest::prelude::*;
 use rsa::traits::PublicKeyParts as _;
 use rsa::{BoxedUint, RsaPublicKey};
@@ -19,12 +19,46 @@ fn by_library(n: &[u8], e: u32, s: &[u8]) -> Vec<u8> {
 
 #[track_caller]
 fn check(n: &[u8], e: u32, s: &[u8]) {
-    let key = PublicKey::new(n, e).unwrap();
-    let power = key.power(s);
-    if s < n {
-        assert_eq!(power.as_deref(), Some(&*by_library(n, e, s)), "n {n:x?} s {s:x?}");
-    } else {
-        assert_eq!(power, None);
+    let expected = (s < n).then(|| by_library(n, e, s));
+    for arithmetic in [Arithmetic::Integers, Arithmetic::Fused] {
+        let key = PublicKey::with(arithmetic, n, e).unwrap();
+        assert_eq!(key.power(s), expected, "{arithmetic:?} n {n:x?} s {s:x?}");
+    }
+}
+
+/// A modulus of this many bits and this pattern: the lowest bit and the highest are ones.
+fn modulus(bits: usize, pattern: impl Fn(usize) -> bool) -> Vec<u8> {
+    let mut n = vec![0; bits.div_ceil(8)];
+    let last = n.len() - 1;
+    for bit in (0..bits).filter(|bit| [0, bits - 1].contains(bit) || pattern(*bit)) {
+        n[last - bit / 8] |= 1 << (bit % 8);
+    }
+    n
+}
+
+/// Both sides of every power of two that is a common size, and sizes at which the count of limbs
+/// changes, with operands around everything.
+#[test]
+fn sizes() {
+    let common = [512, 1024, 2048, 3072, 4096, 8192];
+    let around = common.into_iter().flat_map(|bits| [bits - 1, bits, bits + 1]);
+    // Multiples of 51 or 29 bits, less the room above the modulus.
+    let limbs = [12, 20, 40, 41, 42, 60, 80, 81, 160].into_iter().map(|limbs| 51 * limbs - 6);
+    let small =
+        [24, 62, 63, 72, 107, 124, 126, 142, 188, 282].into_iter().map(|limbs| 29 * limbs - 6);
+    let limits = limbs.chain(small).flat_map(|bits| [bits, bits + 1, bits + 2]);
+    for bits in around.chain(limits).filter(|bits| (505..=8192).contains(bits)) {
+        // Just above a power of two and just below one; limbs of 51 or 29 bits at their bound.
+        let patterns: [fn(usize) -> bool; 4] =
+            [|_| false, |_| true, |bit| bit % 51 == 50, |bit| bit % 29 == 28];
+        for pattern in patterns {
+            let n = modulus(bits, pattern);
+            for operand in patterns.map(|pattern| modulus(bits - 1, pattern)) {
+                let mut s = vec![0; n.len() - operand.len()];
+                s.extend(operand);
+                check(&n, if bits % 2 == 0 { 3 } else { 65_537 }, &s);
+            }
+        }
     }
 }
 
@@ -83,10 +117,35 @@ fn what_is_no_key_or_no_signature_is_refused() {
     }
 }
 
-/// Octets of which many are all ones or all zeros, which is where carries go wrong.
+/// Octets of which many are all ones or all zeros, which is where carries go wrong; or limbs of the
+/// size that either arithmetic has, many of them at their bounds.
 fn octets(length: usize) -> impl Strategy<Value = Vec<u8>> {
     let octet = prop_oneof![3 => any::<u8>(), 2 => Just(0xff), 2 => Just(0)];
-    proptest::collection::vec(octet, length)
+    prop_oneof![
+        proptest::collection::vec(octet, length),
+        limbs(29, length),
+        limbs(51, length),
+        proptest::collection::vec(any::<u8>(), length),
+    ]
+}
+
+fn limbs(bits: usize, length: usize) -> impl Strategy<Value = Vec<u8>> {
+    let half = 1_u64 << (bits - 1);
+    let limb = prop_oneof![
+        3 => half - 2..=half + 2,
+        1 => 0..=2_u64,
+        1 => 2 * half - 3..2 * half,
+        1 => 0..2 * half,
+    ];
+    proptest::collection::vec(limb, (8 * length).div_ceil(bits)).prop_map(move |limbs| {
+        let mut octets = vec![0; length];
+        for bit in 0..8 * length {
+            if limbs[bit / bits] >> (bit % bits) & 1 == 1 {
+                octets[length - 1 - bit / 8] |= 1 << (bit % 8);
+            }
+        }
+        octets
+    })
 }
 
 fn pair() -> impl Strategy<Value = (Vec<u8>, Vec<u8>)> {
@@ -101,14 +160,28 @@ fn pair() -> impl Strategy<Value = (Vec<u8>, Vec<u8>)> {
     })
 }
 
+fn exponent() -> impl Strategy<Value = u32> {
+    prop_oneof![Just(3), Just(65_537)]
+}
+
 proptest! {
-    // PROPTEST_CASES makes it more: see docs/performance.md.
+    #![proptest_config(ProptestConfig::with_cases(3000))]
+
+    #[test]
+    fn any_operands((n, s) in pair(), e in exponent()) {
+        check(&n, e, &s);
+    }
+}
+
+proptest! {
+    // PROPTEST_CASES makes it fewer or more: see docs/performance.md.
     #![proptest_config(ProptestConfig::with_cases(
-        std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(2000)
+        std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(1_000_000)
     ))]
 
     #[test]
-    fn any_operands((n, s) in pair(), e in prop_oneof![Just(3), Just(65_537)]) {
+    #[ignore = "minutes, in a release build"]
+    fn very_many_operands((n, s) in pair(), e in exponent()) {
         check(&n, e, &s);
     }
 }
