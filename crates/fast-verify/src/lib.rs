@@ -7,5 +7,9 @@
 #![no_std]
 
 extern crate alloc;
+#[cfg(test)]
+extern crate std;
 
+#[cfg_attr(not(test), expect(dead_code, reason = "the curves are to use it"))]
+mod inverse;
 pub mod rsa;
