@@ -267,8 +267,6 @@ impl Number {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-
     use alloc::vec::Vec;
 
     use proptest::prelude::*;

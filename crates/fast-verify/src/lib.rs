@@ -10,6 +10,6 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
-#[cfg_attr(not(test), expect(dead_code, reason = "the curves are to use it"))]
+pub mod ecdsa;
 mod inverse;
 pub mod rsa;
