@@ -49,7 +49,7 @@ pairs! {
 
 /// Runs a generic test for every curve.
 macro_rules! for_all_curves {
-    ($($test:ident => $check:expr;)*) => {
+    ($(fn $test:ident() => $check:expr;)*) => {
         $(
             #[test]
             fn $test() {
@@ -62,11 +62,11 @@ macro_rules! for_all_curves {
 }
 
 for_all_curves! {
-    good_and_bad_signatures => |tables| check_random(&tables, 1);
-    numbers_at_their_limits => |tables| check_limits(&tables);
-    sums_with_exceptions => |tables| check_exceptions(&tables);
-    x_beyond_the_order => |tables| check_beyond(&tables);
-    digests_of_any_length => |tables| check_digests(&tables);
+    fn good_and_bad_signatures() => |tables| check_random(&tables, 1);
+    fn numbers_at_their_limits() => |tables| check_limits(&tables);
+    fn sums_with_exceptions() => |tables| check_exceptions(&tables);
+    fn x_beyond_the_order() => |tables| check_beyond(&tables);
+    fn digests_of_any_length() => |tables| check_digests(&tables);
 }
 
 /// For a long time: `cargo test --release -p fast-verify --test ecdsa -- --ignored`, with the cases

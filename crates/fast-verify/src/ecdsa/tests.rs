@@ -1,5 +1,4 @@
 //! Fields, points and their multiples against RustCrypto's.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use alloc::vec::Vec;
 
@@ -39,7 +38,7 @@ type Element<C> = <<C as Pair>::Ours as Curve>::Element;
 
 /// Runs a generic test for every curve.
 macro_rules! for_all_curves {
-    ($($test:ident => $check:ident;)*) => {
+    ($(fn $test:ident() => $check:ident;)*) => {
         $(
             #[test]
             fn $test() {
@@ -52,15 +51,15 @@ macro_rules! for_all_curves {
 }
 
 for_all_curves! {
-    constants_are_the_librarys => check_constants;
-    field_at_the_edges => check_field_edges;
-    field_with_any_operands => check_field;
-    inverses_of_elements => check_inverses;
-    products_modulo_the_order => check_order;
-    tables_hold_the_multiples => check_tables;
-    multiples_at_the_edges => check_multiples;
-    sums_with_exceptions => check_sums;
-    points_that_are_none => check_points;
+    fn constants_are_the_librarys() => check_constants;
+    fn field_at_the_edges() => check_field_edges;
+    fn field_with_any_operands() => check_field;
+    fn inverses_of_elements() => check_inverses;
+    fn products_modulo_the_order() => check_order;
+    fn tables_hold_the_multiples() => check_tables;
+    fn multiples_at_the_edges() => check_multiples;
+    fn sums_with_exceptions() => check_sums;
+    fn points_that_are_none() => check_points;
 }
 
 /// A generator of numbers that look random (splitmix64, by S. Vigna).
