@@ -11,8 +11,8 @@ use jwt_gate::jose::algorithm::Algorithm;
 use jwt_gate::jose::base64url;
 use jwt_gate::jose::header::Header;
 use jwt_gate::jose::jwk::{Jwk, KeyStrength};
-use jwt_gate::jose::jws::UnverifiedJws;
-use jwt_gate::json;
+use jwt_gate::jose::jws::{Parts, UnverifiedJws};
+use jwt_gate::json::Node;
 use jwt_gate::policy::Policy;
 use jwt_gate::policy::identity::Outputs;
 use jwt_gate::policy::verified_tokens::{CacheSettings, KnownToken, VerifiedTokens};
@@ -70,7 +70,7 @@ impl Measurement {
                 repeat.run(|| (), |()| base64url::decode(black_box(text.as_bytes())).is_ok())
             }
             Subject::Json { text } => {
-                repeat.run(|| (), |()| json::parse(black_box(text.as_bytes())).is_ok())
+                repeat.run(|| (), |()| Node::parse(black_box(text.as_bytes())).is_ok())
             }
             Subject::Header { text } => {
                 repeat.run(|| (), |()| Header::parse(black_box(text.as_bytes())).is_ok())
@@ -104,13 +104,15 @@ fn known_token(key: &Jwk, tokens: &[String], repeat: &Repeat<'_>) -> Result<Spen
     let settings = settings.unwrap_or(CacheSettings { tokens: 1000, token_octets: 4096 });
     let cache = VerifiedTokens::new(settings);
     for token in tokens {
-        let signed = UnverifiedJws::parse(token.as_bytes())
+        let parts = Parts::of(token.as_bytes()).map_err(|error| format!("{error:?}"))?;
+        let signed = UnverifiedJws::parse(&parts)
             .and_then(UnverifiedJws::decode_signature)
             .map_err(|error| format!("{error:?}"))?;
         let payload = signed.verify([key].into_iter()).map_err(|error| format!("{error:?}"))?;
         let claims =
             RegisteredClaims::read(payload.claims()).map_err(|error| format!("{error:?}"))?;
-        let known = KnownToken::new(token.as_bytes(), 1, claims, &Outputs::default(), &payload);
+        let known =
+            KnownToken::new(token.as_bytes(), 1, claims, &Outputs::default(), &payload, &[]);
         cache.insert(Rc::new(known));
     }
     let kept = |token: &&String| cache.get(token.as_bytes(), 1).is_some();
