@@ -1,11 +1,6 @@
 //! Published vectors inside Envoy: the code as it is compiled to WebAssembly and run by Envoy's own
 //! engine, by the libraries and by fast arithmetic.
-#![expect(
-    clippy::arithmetic_side_effects,
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    reason = "tests"
-)]
+#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "tests")]
 
 mod published;
 
