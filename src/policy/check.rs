@@ -286,7 +286,7 @@ impl Provider {
             return Err(Reason::ClaimMissing);
         }
         if !parties.is_empty() {
-            let mut told = PARTY_CLAIMS.iter().filter_map(|name| claims.get(*name)).peekable();
+            let mut told = PARTY_CLAIMS.iter().filter_map(|name| claims.get(name)).peekable();
             let is_allowed =
                 |party: &Node<'_>| parties.iter().any(|own| party.as_text() == Some(own.as_str()));
             if told.peek().is_none() || !told.all(is_allowed) {
