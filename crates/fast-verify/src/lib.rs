@@ -10,6 +10,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod ecdsa;
 pub mod ed25519;
 mod inverse;
 pub mod rsa;
