@@ -9,9 +9,11 @@ use std::rc::Rc;
 
 /// Octets for the tables of all keys of an engine, unless configured.
 pub const DEFAULT_TABLE_OCTETS: u32 = 1024 * 1024;
-/// A table costs as much as some ten to thirty signatures: keys that are used less often have none.
+/// A table costs as much as some five to ten signatures by the library: a key that is used less often
+/// has none.
 const USES_BEFORE_TABLE: u32 = 3;
-/// A large table costs as much as a hundred signatures, and saves a sixth or a quarter of each.
+/// A large table costs as much as seventy signatures with a small one and saves a seventh of each
+/// (Ed25519): worth it after some five hundred, and so for keys that will see thousands more.
 const USES_BEFORE_LARGE_TABLE: u32 = 2000;
 
 /// What there is for tables, and what is taken of it.
