@@ -1,5 +1,5 @@
 //! The built module: what it imports and exports, and what it asks of an engine.
-#![expect(clippy::print_stdout, reason = "tests")]
+#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "tests")]
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

