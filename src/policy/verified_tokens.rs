@@ -22,7 +22,11 @@ use crate::policy::identity::Outputs;
 use crate::request::RequestEdit;
 
 /// How many places a token may be in.
-const WAYS: usize = 4;
+const WAYS: usize = 8;
+/// Tokens for each set of places: with twice as many places as tokens, few find theirs taken.
+const TOKENS_PER_SET: usize = 4;
+/// Sets that are looked through for a token that makes room for one whose own set is empty.
+const MOST_SETS_SEARCHED: usize = 16;
 /// Default number of tokens kept for a provider, in each worker.
 pub const DEFAULT_TOKENS: u32 = 1000;
 /// Native's `jwt_cache_size`, where `jwt_cache_config` does not say.
@@ -99,15 +103,19 @@ struct Place {
 pub struct VerifiedTokens {
     settings: CacheSettings,
     /// Made at the first use: a gate with fifty providers may see tokens of one.
-    sets: RefCell<Vec<[Option<Place>; WAYS]>>,
+    sets: RefCell<Vec<Set>>,
+    tokens: Cell<usize>,
     octets: Cell<usize>,
     clock: Cell<u64>,
 }
 
+type Set = [Option<Place>; WAYS];
+
 impl VerifiedTokens {
     /// An empty cache.
     pub fn new(settings: CacheSettings) -> Self {
-        Self { settings, sets: RefCell::default(), octets: Cell::default(), clock: Cell::default() }
+        let (sets, tokens, octets, clock) = Default::default();
+        Self { settings, sets, tokens, octets, clock }
     }
 
     /// What is known of `token`, if it was verified with this generation of keys.
@@ -131,18 +139,19 @@ impl VerifiedTokens {
         }
         let mut sets = self.sets.borrow_mut();
         if sets.is_empty() {
-            let count = (tokens as usize).div_ceil(WAYS);
+            let count = (tokens as usize).div_ceil(TOKENS_PER_SET);
             sets.resize_with(count, Default::default);
         }
-        let Some(places) = place(&known.token, sets.len()).and_then(|index| sets.get_mut(index))
-        else {
-            return;
-        };
-        // The place of the same token under older keys, an empty one, or the one not used longest.
+        let Some(index) = place(&known.token, sets.len()) else { return };
+        let Some(places) = sets.get_mut(index) else { return };
+        // The place of the same token under older keys, an empty one while there may be more tokens,
+        // or the one not used longest.
+        let is_full = self.tokens.get() >= tokens as usize;
         let rank = |place: &Option<Place>| match place {
             Some(place) if place.known.token == known.token => 0,
-            None => 1,
+            None if !is_full => 1,
             Some(place) => place.used.saturating_add(2),
+            None => u64::MAX,
         };
         let Some(place) = places.iter_mut().min_by_key(|place| rank(place)) else { return };
         let freed = place.as_ref().map_or(0, |place| place.known.octets());
@@ -151,12 +160,32 @@ impl VerifiedTokens {
             return;
         }
         self.octets.set(octets);
-        *place = Some(Place { known, used: self.tick() });
+        let is_more = place.replace(Place { known, used: self.tick() }).is_none();
+        if is_more && is_full {
+            self.drop_one_after(index, &mut sets);
+        } else if is_more {
+            self.tokens.set(self.tokens.get().saturating_add(1));
+        }
+    }
+
+    /// Drops the token not used longest of the next set that has one.
+    fn drop_one_after(&self, index: usize, sets: &mut [Set]) {
+        let (before, after) = sets.split_at_mut(index.saturating_add(1).min(sets.len()));
+        for set in after.iter_mut().chain(before).take(MOST_SETS_SEARCHED) {
+            let used = |place: &Option<Place>| place.as_ref().map_or(u64::MAX, |place| place.used);
+            let oldest = set.iter_mut().min_by_key(|place| used(place)).and_then(Option::take);
+            if let Some(Place { known, .. }) = oldest {
+                self.octets.set(self.octets.get().saturating_sub(known.octets()));
+                return;
+            }
+        }
+        // There was none nearby: one more than there should be, until its place is taken.
+        self.tokens.set(self.tokens.get().saturating_add(1));
     }
 
     /// How many tokens are kept, and how many octets they take.
     pub fn size(&self) -> (usize, usize) {
-        (self.sets.borrow().iter().flatten().flatten().count(), self.octets.get())
+        (self.tokens.get(), self.octets.get())
     }
 
     fn tick(&self) -> u64 {
@@ -235,6 +264,7 @@ mod tests {
         let counted: usize =
             cache.sets.borrow().iter().flatten().flatten().map(|place| place.known.octets()).sum();
         assert_eq!(cache.size().1, counted);
+        assert_eq!(cache.sets.borrow().iter().flatten().flatten().count(), 8);
         cache.insert(known(&"x".repeat(101), 1));
         assert_eq!(cache.size().0, 8, "too long to be kept");
         let long = CacheSettings { tokens: 4, token_octets: 1 << 20 };
@@ -257,6 +287,32 @@ mod tests {
             counts[place(token(index).as_bytes(), 16).unwrap()] += 1;
         }
         assert!(counts.iter().all(|count| (60..140).contains(count)), "{counts:?}");
+    }
+
+    /// As many tokens as are to be kept come in turn: nearly all are known the next time.
+    #[test]
+    fn tokens_find_places() {
+        let cache = VerifiedTokens::new(CacheSettings { tokens: 1000, token_octets: 100 });
+        let mut hits = 0;
+        for round in 0..3 {
+            for index in 0..1000 {
+                let token = token(index);
+                match cache.get(token.as_bytes(), 1) {
+                    Some(_) => hits += usize::from(round == 2),
+                    None => cache.insert(known(&token, 1)),
+                }
+            }
+        }
+        assert!(hits > 900, "{hits}");
+        // Others take over, also where sets were empty.
+        for index in 10_000..20_000 {
+            let token = token(index);
+            cache.insert(known(&token, 1));
+            assert!(cache.get(token.as_bytes(), 1).is_some());
+            assert!(cache.size().0 <= 1000);
+        }
+        let kept = cache.sets.borrow().iter().flatten().flatten().count();
+        assert_eq!(cache.size().0, kept);
     }
 
     #[test]
