@@ -69,8 +69,8 @@ fn literal(pieces: &[Piece]) -> &[u8] {
 
 /// The path of a request, if every parser finds the same segments in it. Not clear are: dot segments and empty segments (but for the last), `;` and
 /// backslashes, all of them escaped or not; escaped slashes and percent signs; escaped or plain
-/// control characters; octets that are no ASCII, unless they are escaped UTF-8; and escapes that are
-/// none. Nor is a path with a fragment, which no request should have.
+/// control characters; octets that no path may have (RFC 3986 section 3.3), unless they are escaped
+/// UTF-8; and escapes that are none. Nor is a path with a fragment, which no request should have.
 pub fn clear(head: &RequestHead) -> Option<&[u8]> {
     let path = head.path();
     (is_clear(path) && !head.path_and_query().contains(&b'#')).then_some(path)
@@ -98,8 +98,8 @@ fn is_clear_segment(segment: &[u8]) -> bool {
         let escaped = after.len().abs_diff(rest.len()) > 1;
         let clear = match octet {
             None | Some(b'/' | b'%' | b';' | b'\\' | b'?' | b'#' | 0..0x20 | 0x7f) => false,
-            Some(0x80..) => escaped,
-            Some(_) => true,
+            // What no path may have without an escape (RFC 3986 section 3.3) has two spellings.
+            Some(octet) => escaped || is_plain(octet),
         };
         if !clear {
             return false;
@@ -129,6 +129,17 @@ pub fn plain(path: &[u8]) -> Cow<'_, [u8]> {
         rest = after;
     }
     Cow::Owned(plain)
+}
+
+/// The same path with each escape's digits in one case.
+pub fn with_escapes(path: &[u8], case: fn(&u8) -> u8) -> Vec<u8> {
+    let mut written = Vec::with_capacity(path.len());
+    let mut digits = 0_u8;
+    for octet in path {
+        written.push(if digits > 0 { case(octet) } else { *octet });
+        digits = if *octet == b'%' { 2 } else { digits.saturating_sub(1) };
+    }
+    written
 }
 
 /// What a segment of a clear path says, decoded.

@@ -348,6 +348,33 @@ fn policies_decide_in_order() {
     }
 }
 
+/// What is denied stays denied in every spelling that a backend may take for the same path.
+#[test]
+fn spellings_of_a_path() {
+    for (denied, spellings) in [
+        ("/caf%C3%A9", &["/caf%C3%A9", "/caf%c3%a9", "/caf%C3%a9", "/c%61f%c3%A9"][..]),
+        ("/caf\u{e9}", &["/caf%C3%A9", "/caf%c3%a9", "/caf\u{e9}"]),
+        ("/private docs", &["/private%20docs", "/private docs", "/p%72ivate%20docs"]),
+        ("/r[1]", &["/r[1]", "/r%5B1%5D", "/r%5b1]"]),
+        ("/r%5B1%5D", &["/r[1]", "/r%5B1%5D", "/r%5b1%5d"]),
+        ("/a^b", &["/a^b", "/a%5Eb"]),
+        ("/a|b", &["/a|b", "/a%7cb"]),
+    ] {
+        let mut gate = Gate::new(&json!({
+            "providers": { "p": provider(&key(), json!({})) },
+            "rules": [{ "match": { "prefix": "/" } }],
+            "authorization": {
+                "policies": [{ "action": "deny", "match": { "path": denied } }],
+                "default": "allow",
+            },
+        }));
+        for path in spellings {
+            assert_eq!(gate.ask("GET", path, None), "403 denied_by_policy", "{denied} {path}");
+        }
+        assert_eq!(gate.ask("GET", "/other%20one", None), "pass", "{denied}");
+    }
+}
+
 /// A policy for one provider's tokens is none for requests that bring no such token.
 #[test]
 fn policies_for_one_provider() {

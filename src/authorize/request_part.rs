@@ -22,6 +22,15 @@ pub(super) enum RequestPart {
     Unknown,
 }
 
+/// The value of a header that is there once, and under no name that a backend may take for the same:
+/// many read `x_tenant` and `x-tenant` as one.
+fn header<'h>(head: &'h RequestHead, name: &str) -> Option<&'h [u8]> {
+    let fold = |octet: u8| if octet == b'_' { b'-' } else { octet.to_ascii_lowercase() };
+    let is_same = |own: &[u8]| own.iter().copied().map(fold).eq(name.bytes().map(fold));
+    let (own, value) = only(head.headers().filter(|(own, _)| is_same(own)))?;
+    (own == name.as_bytes()).then_some(value)
+}
+
 impl RequestPart {
     pub(super) fn compile(
         wire: &wire::RequestPart,
@@ -57,7 +66,7 @@ impl RequestPart {
 
     fn value<'h>(&'h self, head: &'h RequestHead) -> Option<Cow<'h, [u8]>> {
         match self {
-            Self::Header(name) => only(head.values(name)).map(Cow::Borrowed),
+            Self::Header(name) => header(head, name).map(Cow::Borrowed),
             Self::Host => host(only(head.values(":authority"))?).map(Cow::Owned),
             Self::Method => only(head.values(":method")).map(Cow::Borrowed),
             Self::Segment { template, glob } => {
@@ -71,7 +80,7 @@ impl RequestPart {
 }
 
 /// The only one; of several, the backend may take another one.
-fn only<'h>(mut values: impl Iterator<Item = &'h [u8]>) -> Option<&'h [u8]> {
+fn only<T>(mut values: impl Iterator<Item = T>) -> Option<T> {
     let first = values.next();
     first.filter(|_| values.next().is_none())
 }

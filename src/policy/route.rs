@@ -65,11 +65,21 @@ impl RouteMatcher {
             PathMatcher::Prefix { all: true, .. } if matches => return Truth::Yes,
             _ => {}
         }
-        match path::clear(head).map(path::plain) {
-            Some(Cow::Borrowed(_)) => matches.into(),
-            Some(Cow::Owned(plain)) if self.path.matches(head, &plain) == matches => matches.into(),
-            _ => Truth::Unclear,
-        }
+        let Some(path) = path::clear(head) else { return Truth::Unclear };
+        let agrees = |path: &[u8]| self.path.matches(head, path) == matches;
+        let certain = match (path::plain(path), &self.path) {
+            (Cow::Borrowed(_), _) => true,
+            // A template is written without escapes, and a glob takes any.
+            (Cow::Owned(plain), PathMatcher::Template(_)) => agrees(&plain),
+            // The other spellings of the escapes that are left, and what they stand for.
+            (Cow::Owned(plain), _) => {
+                agrees(&plain)
+                    && agrees(&path::with_escapes(&plain, u8::to_ascii_uppercase))
+                    && agrees(&path::with_escapes(&plain, u8::to_ascii_lowercase))
+                    && agrees(&path::decoded(path))
+            }
+        };
+        if certain { matches.into() } else { Truth::Unclear }
     }
 
     fn conditions_hold(&self, head: &RequestHead) -> bool {

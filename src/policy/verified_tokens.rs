@@ -25,8 +25,10 @@ use crate::request::RequestEdit;
 const WAYS: usize = 8;
 /// Tokens for each set of places: with twice as many places as tokens, few find theirs taken.
 const TOKENS_PER_SET: usize = 4;
-/// Sets that are looked through for a token that makes room for one whose own set is empty.
-const MOST_SETS_SEARCHED: usize = 16;
+/// Sets that are looked through for a token that makes room for another.
+const MOST_SETS_SEARCHED: usize = 64;
+/// Tokens that make room for one: short ones for a long one.
+const MOST_DROPPED: usize = 32;
 /// Default number of tokens kept for a provider, in each worker.
 pub const DEFAULT_TOKENS: u32 = 1000;
 /// Native's `jwt_cache_size`, where `jwt_cache_config` does not say.
@@ -146,7 +148,12 @@ impl VerifiedTokens {
         let Some(places) = sets.get_mut(index) else { return };
         // The place of the same token under older keys, an empty one while there may be more tokens,
         // or the one not used longest.
-        let is_full = self.tokens.get() >= tokens as usize;
+        let limit = OCTETS_PER_TOKEN.saturating_mul(tokens as usize);
+        if known.octets() > limit {
+            return;
+        }
+        let is_full = self.tokens.get() >= tokens as usize
+            || self.octets.get().saturating_add(known.octets()) > limit;
         let rank = |place: &Option<Place>| match place {
             Some(place) if place.known.token == known.token => 0,
             None if !is_full => 1,
@@ -155,32 +162,37 @@ impl VerifiedTokens {
         };
         let Some(place) = places.iter_mut().min_by_key(|place| rank(place)) else { return };
         let freed = place.as_ref().map_or(0, |place| place.known.octets());
-        let octets = self.octets.get().saturating_sub(freed).saturating_add(known.octets());
-        if octets > OCTETS_PER_TOKEN.saturating_mul(tokens as usize) {
-            return;
-        }
-        self.octets.set(octets);
-        let is_more = place.replace(Place { known, used: self.tick() }).is_none();
-        if is_more && is_full {
-            self.drop_one_after(index, &mut sets);
-        } else if is_more {
+        self.octets.set(self.octets.get().saturating_sub(freed).saturating_add(known.octets()));
+        if place.replace(Place { known, used: self.tick() }).is_none() {
             self.tokens.set(self.tokens.get().saturating_add(1));
+        }
+        let is_too_much = || self.tokens.get() > tokens as usize || self.octets.get() > limit;
+        for _ in 0..MOST_DROPPED {
+            if !is_too_much() {
+                return;
+            }
+            // The oldest of the next set that has one.
+            let next = index.saturating_add(1).min(sets.len());
+            let (before, after) = sets.split_at_mut(next);
+            let mut near = after.iter_mut().chain(before).take(MOST_SETS_SEARCHED);
+            let used = |place: &Option<Place>| place.as_ref().map_or(u64::MAX, |place| place.used);
+            self.forget(
+                near.find_map(|set| set.iter_mut().min_by_key(|place| used(place))?.take()),
+            );
+        }
+        if is_too_much() {
+            // What came last goes again: there was nothing nearby, or all of it was short.
+            let used = |place: &Option<Place>| place.as_ref().map_or(0, |place| place.used);
+            let own = sets.get_mut(index);
+            self.forget(own.and_then(|set| set.iter_mut().max_by_key(|place| used(place))?.take()));
         }
     }
 
-    /// Drops the token not used longest of the next set that has one.
-    fn drop_one_after(&self, index: usize, sets: &mut [Set]) {
-        let (before, after) = sets.split_at_mut(index.saturating_add(1).min(sets.len()));
-        for set in after.iter_mut().chain(before).take(MOST_SETS_SEARCHED) {
-            let used = |place: &Option<Place>| place.as_ref().map_or(u64::MAX, |place| place.used);
-            let oldest = set.iter_mut().min_by_key(|place| used(place)).and_then(Option::take);
-            if let Some(Place { known, .. }) = oldest {
-                self.octets.set(self.octets.get().saturating_sub(known.octets()));
-                return;
-            }
+    fn forget(&self, place: Option<Place>) {
+        if let Some(Place { known, .. }) = place {
+            self.octets.set(self.octets.get().saturating_sub(known.octets()));
+            self.tokens.set(self.tokens.get().saturating_sub(1));
         }
-        // There was none nearby: one more than there should be, until its place is taken.
-        self.tokens.set(self.tokens.get().saturating_add(1));
     }
 
     /// How many tokens are kept, and how many octets they take.
@@ -313,6 +325,28 @@ mod tests {
         }
         let kept = cache.sets.borrow().iter().flatten().flatten().count();
         assert_eq!(cache.size().0, kept);
+    }
+
+    /// Octets run out before tokens do: old ones go, and new ones are known.
+    #[test]
+    fn long_tokens_make_room_for_each_other() {
+        let settings = CacheSettings { tokens: 100, token_octets: 1 << 20 };
+        let limit = 100 * OCTETS_PER_TOKEN;
+        for length in [2_500, 3_900, 20_000, 90_000] {
+            let cache = VerifiedTokens::new(settings);
+            for index in 0..1_000 {
+                // Short ones in between.
+                let length = if index % 7 == 0 { 100 } else { length };
+                let token = format!("{}{}", "x".repeat(length), token(index));
+                cache.insert(known(&token, 1));
+                assert!(cache.get(token.as_bytes(), 1).is_some(), "{length} {index}");
+                let (tokens, octets) = cache.size();
+                assert!(tokens <= 100 && octets <= limit, "{tokens} {octets}");
+            }
+            let sets = cache.sets.borrow();
+            let kept = || sets.iter().flatten().flatten().map(|place| place.known.octets());
+            assert_eq!(cache.size(), (kept().count(), kept().sum()));
+        }
     }
 
     #[test]
