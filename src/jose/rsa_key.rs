@@ -27,7 +27,9 @@ use crate::jose::trust::Trust;
 pub struct RsaKey {
     library: RsaPublicKey,
     fast: Option<PublicKey>,
-    trust: Trust,
+    /// Each scheme earns its own: its comparison of encodings is ours, too.
+    pkcs1: Trust,
+    pss: Trust,
 }
 
 impl RsaKey {
@@ -40,7 +42,7 @@ impl RsaKey {
             _ => 0,
         };
         let fast = PublicKey::new(&library.n_bytes(), exponent);
-        Self { library, fast, trust: Trust::default() }
+        Self { library, fast, pkcs1: Trust::default(), pss: Trust::default() }
     }
 
     /// The modulus in octets.
@@ -50,13 +52,14 @@ impl RsaKey {
 
     /// Whether the fast arithmetic was wrong for this key.
     pub fn is_distrusted(&self) -> bool {
-        self.trust.is_lost()
+        self.pkcs1.is_lost() || self.pss.is_lost()
     }
 
     /// RSASSA-PKCS1-v1_5 (section 8.2.2).
     pub fn verify_pkcs1<D: Digest + AssociatedOid>(&self, input: &[u8], signature: &[u8]) -> bool {
         let digest = D::digest(input);
         self.agreed(
+            &self.pkcs1,
             |fast| {
                 let encoded = fast.power(signature)?;
                 let good = pkcs1_encoding::<D>(&digest, encoded.len());
@@ -73,6 +76,7 @@ impl RsaKey {
     {
         let digest = D::digest(input);
         self.agreed(
+            &self.pss,
             |fast| {
                 let encoded = fast.power(signature)?;
                 let bits = self.library.n().bits();
@@ -85,12 +89,15 @@ impl RsaKey {
     /// The fast answer where it is believed.
     fn agreed(
         &self,
+        trust: &Trust,
         fast: impl FnOnce(&PublicKey) -> Option<bool>,
         library: impl FnOnce() -> bool,
     ) -> bool {
         match &self.fast {
-            Some(key) => self.trust.judge(|| fast(key).unwrap_or(false), library),
-            None => library(),
+            Some(key) if !self.is_distrusted() => {
+                trust.judge(|| fast(key).unwrap_or(false), library)
+            }
+            _ => library(),
         }
     }
 }
@@ -189,10 +196,14 @@ mod tests {
         assert!(key.fast.is_some());
         assert!(!key.verify_pkcs1::<Sha256>(b"input", &[7; 256]));
         assert!(!key.verify_pss::<Sha256>(b"input", &[7; 256]));
-        assert!(key.agreed(|_| None, || true), "nobody is turned away");
+        let (good, bad) = (|_: &PublicKey| Some(true), |_: &PublicKey| Some(false));
+        assert!(key.agreed(&key.pkcs1, good, || true));
+        assert!(!key.agreed(&key.pkcs1, bad, || true), "it is on its own");
+        assert!(key.agreed(&key.pss, |_| None, || true), "nobody is turned away");
         assert!(key.is_distrusted() && key.clone().is_distrusted());
+        assert!(key.agreed(&key.pkcs1, bad, || true), "whichever scheme was wrong");
         key.fast = None;
-        assert!(key.agreed(|_| Some(false), || true), "without fast arithmetic");
+        assert!(key.agreed(&key.pss, bad, || true), "without fast arithmetic");
     }
 
     #[test]
