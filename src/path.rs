@@ -67,10 +67,12 @@ fn literal(pieces: &[Piece]) -> &[u8] {
     }
 }
 
-/// The path of a request, if every parser finds the same segments in it. Not clear are: dot segments and empty segments (but for the last), `;` and
-/// backslashes, all of them escaped or not; escaped slashes and percent signs; escaped or plain
-/// control characters; octets that no path may have (RFC 3986 section 3.3), unless they are escaped
-/// UTF-8; and escapes that are none. Nor is a path with a fragment, which no request should have.
+/// The path of a request, if every parser finds the same segments in it.
+///
+/// Not clear are: dot segments and empty segments (but for the last), `;` and backslashes, all of them
+/// escaped or not; escaped slashes and percent signs; escaped or plain control characters; octets that
+/// no path may have (RFC 3986 section 3.3), unless they are escaped UTF-8; and escapes that are none.
+/// Nor is a path with a fragment, which no request should have.
 pub fn clear(head: &RequestHead) -> Option<&[u8]> {
     let path = head.path();
     (is_clear(path) && !head.path_and_query().contains(&b'#')).then_some(path)

@@ -233,6 +233,39 @@ impl<const L: usize> Columns for Square<'_, L> {
     }
 }
 
+/// The functions of [`Curve`] that multiply, for a field that has `reduce`, `Element` and `ZERO`. Functions that
+/// are not inlined keep their limbs in registers; inlined ones run out of them.
+macro_rules! products {
+    () => {
+        #[inline(never)]
+        fn product(a: &Element, b: &Element) -> Element {
+            reduce(&$crate::ecdsa::field::Product(a, b), &Self::ZERO)
+        }
+
+        #[inline(never)]
+        fn product_minus(a: &Element, b: &Element, c: &Element) -> Element {
+            reduce(&$crate::ecdsa::field::Product(a, b), c)
+        }
+
+        #[inline(never)]
+        fn products_minus(a: &Element, b: &Element, c: &Element, d: &Element) -> Element {
+            use $crate::ecdsa::field::{Product, Products};
+            reduce(&Products(Product(a, b), Product(c, d)), &Self::ZERO)
+        }
+
+        #[inline(never)]
+        fn square(a: &Element) -> Element {
+            reduce(&$crate::ecdsa::field::Square(a), &Self::ZERO)
+        }
+
+        #[inline(never)]
+        fn square_minus(a: &Element, c: &Element) -> Element {
+            reduce(&$crate::ecdsa::field::Square(a), c)
+        }
+    };
+}
+pub(super) use products;
+
 /// Repeats a block for each of these indices, as constants.
 macro_rules! unrolled {
     ($index:ident in [$($value:literal)*] $block:block) => {

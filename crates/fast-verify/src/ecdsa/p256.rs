@@ -17,7 +17,7 @@
 //! column's multiples of `p` are below `2^54`, a carry is below `2^35`, and what is subtracted below
 //! `2^31`.
 
-use crate::ecdsa::field::{Columns, Curve, Product, Products, Square, is_tight, unrolled};
+use crate::ecdsa::field::{Columns, Curve, is_tight, products, unrolled};
 use crate::ecdsa::words::{Modulus, Words, words};
 
 /// The curve P-256.
@@ -66,30 +66,7 @@ impl Curve for P256 {
     const AFTER_INVERSE: Element =
         [327680, 536084480, 520093695, 234881023, 134217727, 536870911, 11, 16, 3072];
 
-    #[inline(never)]
-    fn product(a: &Element, b: &Element) -> Element {
-        reduce(&Product(a, b), &[0; 9])
-    }
-
-    #[inline(never)]
-    fn product_minus(a: &Element, b: &Element, c: &Element) -> Element {
-        reduce(&Product(a, b), c)
-    }
-
-    #[inline(never)]
-    fn products_minus(a: &Element, b: &Element, c: &Element, d: &Element) -> Element {
-        reduce(&Products(Product(a, b), Product(c, d)), &[0; 9])
-    }
-
-    #[inline(never)]
-    fn square(a: &Element) -> Element {
-        reduce(&Square(a), &[0; 9])
-    }
-
-    #[inline(never)]
-    fn square_minus(a: &Element, c: &Element) -> Element {
-        reduce(&Square(a), c)
-    }
+    products!();
 
     fn difference(a: &Element, b: &Element) -> Element {
         core::array::from_fn(|index| a[index] - b[index])

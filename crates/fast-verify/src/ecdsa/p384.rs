@@ -11,7 +11,7 @@
 //! as small as those of tight elements. A column's multiples of `p` are below `2^55`, a carry is below
 //! `2^34`, and what is subtracted below `2^31`.
 
-use crate::ecdsa::field::{Columns, Curve, Product, Products, Square, is_tight, unrolled};
+use crate::ecdsa::field::{Columns, Curve, is_tight, products, unrolled};
 use crate::ecdsa::words::{Modulus, Words, words};
 
 /// The curve P-384.
@@ -72,30 +72,7 @@ impl Curve for P384 {
         3072,
     ];
 
-    #[inline(never)]
-    fn product(a: &Element, b: &Element) -> Element {
-        reduce(&Product(a, b), &[0; 13])
-    }
-
-    #[inline(never)]
-    fn product_minus(a: &Element, b: &Element, c: &Element) -> Element {
-        reduce(&Product(a, b), c)
-    }
-
-    #[inline(never)]
-    fn products_minus(a: &Element, b: &Element, c: &Element, d: &Element) -> Element {
-        reduce(&Products(Product(a, b), Product(c, d)), &[0; 13])
-    }
-
-    #[inline(never)]
-    fn square(a: &Element) -> Element {
-        reduce(&Square(a), &[0; 13])
-    }
-
-    #[inline(never)]
-    fn square_minus(a: &Element, c: &Element) -> Element {
-        reduce(&Square(a), c)
-    }
+    products!();
 
     /// With carries: limbs of 31 bits were too large for a factor.
     #[inline(never)]

@@ -12,7 +12,7 @@
 //! counting those twice that come from beyond; a carry is below `2^35`, and what is subtracted below
 //! `2^31`.
 
-use crate::ecdsa::field::{Columns, Curve, Product, Products, Square, is_tight, unrolled};
+use crate::ecdsa::field::{Columns, Curve, is_tight, products, unrolled};
 use crate::ecdsa::words::{Modulus, Words, words};
 
 /// The curve P-521.
@@ -69,30 +69,7 @@ impl Curve for P521 {
     const ENTER: Element = Self::ONE;
     const AFTER_INVERSE: Element = Self::ONE;
 
-    #[inline(never)]
-    fn product(a: &Element, b: &Element) -> Element {
-        reduce(&Product(a, b), &[0; 18])
-    }
-
-    #[inline(never)]
-    fn product_minus(a: &Element, b: &Element, c: &Element) -> Element {
-        reduce(&Product(a, b), c)
-    }
-
-    #[inline(never)]
-    fn products_minus(a: &Element, b: &Element, c: &Element, d: &Element) -> Element {
-        reduce(&Products(Product(a, b), Product(c, d)), &[0; 18])
-    }
-
-    #[inline(never)]
-    fn square(a: &Element) -> Element {
-        reduce(&Square(a), &[0; 18])
-    }
-
-    #[inline(never)]
-    fn square_minus(a: &Element, c: &Element) -> Element {
-        reduce(&Square(a), c)
-    }
+    products!();
 
     fn difference(a: &Element, b: &Element) -> Element {
         core::array::from_fn(|index| a[index] - b[index])
