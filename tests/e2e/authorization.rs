@@ -63,6 +63,76 @@ fn scopes_are_asked_for_in_the_challenge(version: &'static str) {
     assert!(bed.log().contains("denied reason=claims_not_allowed status=403"));
 }
 
+in_both!(providers_are_particular_about_tokens);
+/// What a provider asks of its tokens beyond a good signature; with room for one key's table and not
+/// for two.
+fn providers_are_particular_about_tokens(version: &'static str) {
+    let (key, other) = (key(), SigningKey::generate(Alg::ES384, "other"));
+    let configuration = json!({
+        "providers": { "p": {
+            "local_jwks": { "inline_string": jwks(&[&key, &other]).to_string() },
+            "issuers": ["https://a.example", "https://b.example"],
+            "algorithms": ["ES256"],
+            "token_types": ["at+jwt"],
+            "required_claims": ["jti"],
+            "authorized_parties": ["shop"],
+            "max_age": "600s",
+            "clock_skew": "0s",
+        } },
+        "key_tables": { "max_octets": 70_000 },
+    });
+    let bed = Plan { version, concurrency: 1, ..Plan::new(configuration, 1) }.start();
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    let good = || {
+        json!({ "iss": "https://b.example", "jti": "1", "azp": "shop", "client_id": "shop",
+                "iat": now - 5, "exp": now + 600 })
+    };
+    let header = |key: &SigningKey, typ: &str| {
+        let mut header = key.header();
+        header["typ"] = json!(typ);
+        header
+    };
+    let ask = |key: &SigningKey, typ: &str, claims: &Value| {
+        let token = key.sign_with_header(&header(key, typ), claims.to_string().as_bytes());
+        bed.get(&token).status
+    };
+    // Often enough for a table, each token a new one.
+    for round in 0..12 {
+        let mut claims = good();
+        claims["jti"] = json!(format!("{round}"));
+        assert_eq!(ask(&key, "AT+JWT", &claims), 200);
+        assert_eq!(ask(&key, "application/at+jwt", &claims), 200);
+    }
+    let with = |name: &str, value: Value| {
+        let mut claims = good();
+        claims[name] = value;
+        claims
+    };
+    for (claims, reason) in [
+        (with("iss", json!("https://c.example")), "issuer_unknown"),
+        (with("jti", json!("")), ""),
+        (with("azp", json!("spy")), "party_not_allowed"),
+        (with("client_id", json!(["shop"])), "party_not_allowed"),
+        (with("iat", json!(now - 3_600)), "age_not_allowed"),
+        (with("iat", json!(now + 3_600)), "age_not_allowed"),
+    ] {
+        let before = bed.counter(&format!("denied_for.{reason}"));
+        let expected = if reason.is_empty() { 200 } else { 401 };
+        assert_eq!(ask(&key, "at+jwt", &claims), expected, "{claims}");
+        let after = bed.counter(&format!("denied_for.{reason}"));
+        assert_eq!(after - before, u64::from(!reason.is_empty()), "{reason}");
+    }
+    let mut without = good();
+    without.as_object_mut().unwrap().remove("jti");
+    assert_eq!(ask(&key, "at+jwt", &without), 401);
+    assert_eq!(ask(&key, "JWT", &good()), 401);
+    assert_eq!(ask(&other, "at+jwt", &good()), 401);
+    for reason in ["claim_missing", "type_not_allowed", "algorithm_not_allowed"] {
+        assert_eq!(bed.counter(&format!("denied_for.{reason}")), 1, "{reason}");
+    }
+    assert_eq!(bed.counter("distrusted_key"), 0);
+}
+
 in_both!(a_path_is_bound_to_its_subject);
 fn a_path_is_bound_to_its_subject(version: &'static str) {
     let key = key();
