@@ -6,23 +6,30 @@
 
 pub mod authorization;
 pub mod condition;
+pub mod error_responses;
 pub mod fields;
 mod headers;
 pub mod matching;
 pub mod path;
 pub mod path_template;
+pub mod protected_resource;
 pub mod protobuf_struct;
 mod read;
 pub mod reader;
 mod remote;
 mod requirement;
+mod shadow;
+pub mod step_up;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::config::authorization::Authorization;
 use crate::config::condition::Condition;
+use crate::config::error_responses::ErrorResponses;
 use crate::config::matching::{RouteMatch, StringMatch};
+use crate::config::protected_resource::ProtectedResource;
+use crate::config::step_up::StepUp;
 
 /// `JwtAuthentication`.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -52,6 +59,24 @@ pub struct Config {
     pub authorization: Option<Authorization>,
     /// Ours: the memory for tables that make signatures of keys in use cheap.
     pub key_tables: KeyTables,
+    /// Ours: what becomes of requests that are refused. Default: `enforce`.
+    pub mode: Mode,
+    /// Ours: what they get.
+    pub error_responses: ErrorResponses,
+    /// Ours: what clients are told of where to get tokens.
+    pub protected_resources: Vec<ProtectedResource>,
+    /// Ours: a candidate; it decides nothing, and what it would decide otherwise is counted.
+    pub shadow: Option<Box<Config>>,
+}
+
+/// Ours: what becomes of requests that are refused.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Mode {
+    /// `enforce`: they are.
+    #[default]
+    Enforce,
+    /// `report_only`: they pass, without claims, and are counted.
+    ReportOnly,
 }
 
 /// `JwtProvider`: one issuer, where its tokens are, and what becomes of them.
@@ -242,6 +267,10 @@ pub struct Rule {
     pub requires: Option<Requirement>,
     /// Ours: what the claims of their tokens must be.
     pub authorization: Option<Condition>,
+    /// Ours: how their users must have authenticated.
+    pub step_up: Option<StepUp>,
+    /// Ours: what becomes of those that are refused; not set: what `mode` of the whole says.
+    pub mode: Option<Mode>,
 }
 
 /// `FilterStateRule`.

@@ -30,7 +30,7 @@ use crate::host::stream::Stream;
 use crate::jwks::answer::{Answer, Cause, FetchFailure};
 use crate::jwks::key_set::MAX_SET_OCTETS;
 use crate::jwks::key_store::NotShared;
-use crate::policy::Policy;
+use crate::policy::{Policy, Served};
 use crate::request::{RequestEdit, RequestHead};
 use crate::time::UnixTime;
 
@@ -39,6 +39,9 @@ proxy_wasm::main! {{
     proxy_wasm::set_log_level(LogLevel::Info);
     proxy_wasm::set_root_context(|id| Box::new(Root { id, gate: Rc::new(Gate::closed()) }));
 }}
+
+/// For answers that no gRPC client gets.
+const NO_GRPC_STATUS: i32 = -1;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -263,7 +266,9 @@ impl RootContext for Root {
         };
         match policy {
             Ok(policy) => {
-                abi::log(LogLevel::Info, &format!("jwt-gate {VERSION}: {}", policy.report()));
+                for line in policy.report() {
+                    abi::log(LogLevel::Info, &format!("jwt-gate {VERSION}: {line}"));
+                }
                 self.gate = Rc::new(Gate::new(Engine::new(policy)));
                 // Fetches begin with the first tick: the canary VM that Envoy configures and
                 // drops at once never gets one.
@@ -309,14 +314,30 @@ fn reject(rejection: &Rejection) {
         abi::log(LogLevel::Error, &format!("jwt-gate: the state could not be set: {error:?}"));
     }
     let headers: Vec<_> =
-        rejection.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        rejection.headers.iter().map(|(name, value)| (&**name, &**value)).collect();
     let sent = abi::send_response(
         rejection.status,
         &rejection.details,
         &headers,
-        rejection.body,
+        &rejection.body,
         rejection.grpc_status,
     );
+    note_unsent(sent);
+}
+
+/// Answers the request of the effective context with what the gate serves.
+fn serve(served: &Served) {
+    note_unsent(abi::send_response(
+        served.status,
+        "jwt_gate_served",
+        &served.headers,
+        &served.body,
+        // Never a gRPC request: what is served is read by other clients.
+        NO_GRPC_STATUS,
+    ));
+}
+
+fn note_unsent(sent: Result<(), HostError>) {
     if let Err(error) = sent {
         abi::log(LogLevel::Error, &format!("jwt-gate: the answer could not be sent: {error:?}"));
     }

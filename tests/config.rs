@@ -1,5 +1,5 @@
 //! Configurations: what is accepted in which spelling, and every mistake with its place.
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "tests")]
 
 use jwt_gate::policy::Policy;
 use serde_json::{Value, json};
@@ -133,7 +133,7 @@ fn all_mistakes_appear_at_once_each_with_its_path() {
             "providers[\"a b\"]: `remote_jwks` or `local_jwks` is required",
             "providers[\"a b\"].isuer: unknown field; expected one of: algorithms, allow_weak_keys, audiences, authorized_parties, claim_to_headers, clear_route_cache, clock_skew, clock_skew_seconds, failed_status_in_metadata, forward, forward_payload_header, from_cookies, from_headers, from_params, header_in_metadata, issuer, issuers, jwt_cache_config, local_jwks, local_jwks_is_fallback, max_age, max_lifetime, normalize_payload_in_metadata, pad_forward_payload_header, payload_in_metadata, remote_jwks, require_expiration, required_claims, subjects, token_types",
             "providers[\"a b\"].jwks: unknown field; expected one of: algorithms, allow_weak_keys, audiences, authorized_parties, claim_to_headers, clear_route_cache, clock_skew, clock_skew_seconds, failed_status_in_metadata, forward, forward_payload_header, from_cookies, from_headers, from_params, header_in_metadata, issuer, issuers, jwt_cache_config, local_jwks, local_jwks_is_fallback, max_age, max_lifetime, normalize_payload_in_metadata, pad_forward_payload_header, payload_in_metadata, remote_jwks, require_expiration, required_claims, subjects, token_types",
-            "rule: unknown field; expected one of: authorization, bypass_cors_preflight, default_requirement, filter_state_rules, key_sharing, key_tables, keys_unavailable_status, providers, requirement_map, rules, stat_prefix, strip_failure_response",
+            "rule: unknown field; expected one of: authorization, bypass_cors_preflight, default_requirement, error_responses, filter_state_rules, key_sharing, key_tables, keys_unavailable_status, mode, protected_resources, providers, requirement_map, rules, shadow, stat_prefix, strip_failure_response",
             "rules[0]: `match` is required",
             "rules[0].requires: no provider is called `nobody`; there is: a b, p, q",
             "rules[1].match: `prefix`, `path`, `safe_regex`, `path_separated_prefix`, `path_match_policy` or `connect_matcher` is required",
@@ -653,10 +653,10 @@ fn authorization_and_its_mistakes() {
         (
             json!({ "scopes": { "any": ["a b", "", "\"", "\u{e9}"] } }),
             vec![
-                ".scopes.any[0]: expected one scope, without spaces",
+                ".scopes.any[0]: expected one word, without spaces, quotes and backslashes",
                 ".scopes.any[1]: must not be empty",
-                ".scopes.any[2]: expected one scope, without spaces",
-                ".scopes.any[3]: expected one scope, without spaces",
+                ".scopes.any[2]: expected one word, without spaces, quotes and backslashes",
+                ".scopes.any[3]: expected one word, without spaces, quotes and backslashes",
             ],
         ),
         (
@@ -842,4 +842,128 @@ fn token_checks_and_their_mistakes() {
          https://issuer.example",
         ],
     );
+}
+
+#[test]
+fn answers_and_modes_and_their_mistakes() {
+    let over = |value: Value| json!({ "overrides": [value] });
+    for (field, value, lines) in [
+        ("mode", json!("REPORT"), vec!["mode: expected `enforce` or `report_only`"]),
+        (
+            "error_responses",
+            json!({ "formats": ["html"], "hide_detail": 1, "headers": [
+                { "key": "content-type", "value": "x" }, { "key": "www-authenticate", "value": "x" },
+                { "key": "x", "value": "a\r\nb" }, { "key": "connection", "value": "x" }] }),
+            vec![
+                "error_responses.formats[0]: expected `text`, `json` or `problem_json`",
+                "error_responses.headers[0].key: `content_type` beside `body` says it",
+                "error_responses.headers[1].key: this header is the gate's own",
+                "error_responses.headers[2].value: must not hold control characters",
+                "error_responses.headers[3].key: this header is the gate's own",
+                "error_responses.hide_detail: expected true or false, found a number",
+            ],
+        ),
+        (
+            "error_responses",
+            over(json!({ "reasons": ["expird"], "status": 200, "statuses": [700, "401"],
+                "body": "100%", "content_type": "text/html" })),
+            vec![
+                "error_responses.overrides[0].body: a `%` without a second one; `%%` stands for `%`",
+                "error_responses.overrides[0].content_type: goes with `body`",
+                "error_responses.overrides[0].status: expected a status from 400 to 599",
+                "error_responses.overrides[0].statuses[0]: expected a status from 400 to 599",
+                "error_responses.overrides[0]: changes nothing: expected `status`, `body` or `headers`",
+                "+error_responses.overrides[0].reasons[0]: expected one of: token_missing, ",
+            ],
+        ),
+        (
+            "error_responses",
+            over(json!({ "body": "%reason%" })),
+            vec![
+                "error_responses.overrides[0].body: expected `%MESSAGE%`, `%REASON%`, `%STATUS%`, \
+                 `%TITLE%`, or `%%` for `%`",
+                "error_responses.overrides[0]: changes nothing: expected `status`, `body` or `headers`",
+            ],
+        ),
+        (
+            "protected_resources",
+            json!([{}, { "resource": "http://api.example" }, { "resource": "https://a/?b" },
+                { "resource": "https://a/\"" }, { "resource": "api", "metadata": [] },
+                { "resource": "https://a", "metadata": { "resource": 1, "signed_metadata": 2 } }]),
+            vec![
+                "+protected_resources[0]: `resource` is required",
+                "+protected_resources[1].resource: expected an https address",
+                "+protected_resources[2].resource: expected an https address",
+                "+protected_resources[3].resource: expected an https address",
+                "+protected_resources[4].metadata: expected an object, found a list",
+                "+protected_resources[4].resource: expected an https address",
+                "+protected_resources[5].metadata: `resource` is a field of its own, beside `metadata`",
+                "+protected_resources[5].metadata: `signed_metadata` cannot be made here",
+            ],
+        ),
+        (
+            "rules",
+            json!([
+                { "match": { "prefix": "/" }, "step_up": { "max_age": "5s" } },
+                { "match": { "prefix": "/" }, "requires": { "provider_name": "local" }, "step_up": null },
+                { "match": { "prefix": "/" }, "requires": { "provider_name": "local" }, "step_up": {} },
+                { "match": { "prefix": "/" }, "requires": { "provider_name": "local" }, "mode": 1,
+                  "step_up": { "acr_values": ["a b"], "max_age": "0.5s" } },
+            ]),
+            vec![
+                "rules[0].step_up: without `requires`, no token is looked at, and there are no claims",
+                "rules[1].step_up: must not be null; write {} or leave the field out",
+                "rules[2].step_up: `acr_values` or `max_age` is required",
+                "rules[3].mode: expected a string, found a number",
+                "rules[3].step_up.acr_values[0]: expected one word, without spaces, quotes and backslashes",
+                "rules[3].step_up.max_age: expected whole seconds",
+            ],
+        ),
+        ("shadow", json!({}), vec!["shadow: expected the fields that are to be different"]),
+        ("shadow", json!(null), vec!["shadow: must not be null; write {} or leave the field out"]),
+        (
+            "shadow",
+            json!({ "statPrefix": "x", "shadow": {}, "ruls": 1,
+                "requirementMap": { "a": { "provider_name": "nobody" } },
+                "rules": [{ "requires": { "provider_name": "nobody" } }] }),
+            vec![
+                "shadow.requirementMap.a: no provider is called `nobody`; there is: local, remote",
+                "shadow.rules[0].requires: no provider is called `nobody`; there is: local, remote",
+                "shadow.rules[0]: `match` is required",
+                "+shadow.ruls: unknown field; expected one of: ",
+                "shadow: `shadow` holds for both, and cannot be different",
+                "shadow: `stat_prefix` holds for both, and cannot be different",
+            ],
+        ),
+    ] {
+        check_lines(with(&format!("/{field}"), value), &lines);
+    }
+    // What is wrong without the candidate is said once.
+    let mut twice = with(
+        "/rules",
+        json!([{ "match": { "prefix": "/" }, "requires": { "provider_name": "x" } }]),
+    );
+    twice["shadow"] = json!({ "mode": "report_only" });
+    check(twice, &["rules[0].requires: no provider is called `x`; there is: local, remote"]);
+    let both = json!({ "formats": ["json"] });
+    let mut stripped = with("/error_responses", both);
+    stripped["strip_failure_response"] = json!(true);
+    check(stripped, &["error_responses: `strip_failure_response` leaves nothing of them"]);
+    check(with("/shadow", json!({ "rules": [] })), &[]);
+}
+
+/// Like `check`; a line with a `+` says how the line begins.
+#[track_caller]
+fn check_lines(config: Value, expected: &[&str]) {
+    let errors = errors(&config.to_string());
+    let mut lines: Vec<&str> = errors.lines().collect();
+    for expected in expected {
+        let is_it = |line: &&str| match expected.strip_prefix('+') {
+            Some(start) => line.starts_with(start),
+            None => line == expected,
+        };
+        let place = lines.iter().position(is_it);
+        lines.remove(place.unwrap_or_else(|| panic!("no {expected:?} in\n{errors}")));
+    }
+    assert!(lines.is_empty(), "{lines:#?}");
 }

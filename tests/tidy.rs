@@ -14,7 +14,7 @@ const MAY_USE: [(&str, &[&str]); 19] = [
     ("authorize", &["config", "json", "path", "request", "text"]),
     ("claims", &["json", "time"]),
     ("config", &["expression", "json", "sorted"]),
-    ("denial", &["claims", "jose", "request"]),
+    ("denial", &["claims", "config", "jose", "request"]),
     ("engine", &["denial", "jwks", "policy", "request", "time"]),
     ("expression", &[]),
     ("extract", &["request"]),
@@ -160,9 +160,11 @@ fn documents_name_only_what_exists() {
         "README.md",
         "SECURITY.md",
         "CONTRIBUTING.md",
+        "docs/answers.md",
         "docs/authorization.md",
         "docs/keys.md",
         "docs/performance.md",
+        "docs/roll-out.md",
     ] {
         let text = read(document);
         for path in paths_in(&text) {

@@ -3,11 +3,15 @@
 use std::time::Duration;
 
 use crate::config::authorization::Authorization;
+use crate::config::error_responses::ErrorResponses;
 use crate::config::fields::Fields;
 use crate::config::headers::{header_name, identity_header};
 use crate::config::matching::StringMatch;
+use crate::config::protected_resource::ProtectedResource;
 use crate::config::protobuf_struct;
 use crate::config::reader::{ConfigError, Errors, Node};
+use crate::config::requirement::mode;
+use crate::config::shadow;
 use crate::config::{
     ClaimToHeader, Config, FilterStateRules, FromHeader, Jwks, JwtCacheConfig, KeySharing,
     KeyTables, Provider, Requirement, Rule,
@@ -36,7 +40,7 @@ impl Config {
         (config.unwrap_or_default(), errors.into_sorted())
     }
 
-    fn read(fields: &mut Fields<'_>) -> Self {
+    pub(super) fn read(fields: &mut Fields<'_>) -> Self {
         let providers = fields
             .required("providers")
             .map(|node| {
@@ -81,6 +85,14 @@ impl Config {
                 .get("key_tables")
                 .and_then(|node| node.object(KeyTables::read))
                 .unwrap_or_default(),
+            mode: fields.get("mode").and_then(|node| mode(&node)).unwrap_or_default(),
+            error_responses: fields
+                .get("error_responses")
+                .and_then(|node| node.object(ErrorResponses::read))
+                .unwrap_or_default(),
+            protected_resources: fields
+                .list("protected_resources", |node| node.object(ProtectedResource::read)),
+            shadow: shadow::read(fields),
         }
     }
 }

@@ -13,11 +13,11 @@ use crate::config::path::PathSpecifier;
 use crate::config::path_template::PathTemplate;
 use crate::config::reader::Errors;
 use crate::denial::{Denial, Reason};
-use crate::policy::ProviderIndex;
 use crate::policy::evaluate::Evaluation;
 use crate::policy::requirement::{Names, Requirement};
 use crate::policy::route::RouteMatcher;
 use crate::policy::verified_tokens::KnownToken;
+use crate::policy::{Asked, ProviderIndex};
 use crate::request::RequestHead;
 
 /// A verified token of a request.
@@ -47,15 +47,6 @@ impl Policies {
     pub(super) fn compile(wire: &wire::Authorization, names: &Names, errors: &Errors) -> Self {
         let list = wire.policies.iter().map(|policy| OrderedPolicy::compile(policy, names, errors));
         Self { list: list.collect(), default: wire.default }
-    }
-
-    /// For the log: what decides beside the rules.
-    pub(super) fn report(&self) -> String {
-        let default = match self.default {
-            Action::Allow => "allowed",
-            Action::Deny => "denied",
-        };
-        format!("{} authorization policies, otherwise {default}", self.list.len())
     }
 }
 
@@ -126,18 +117,17 @@ pub(super) fn template(path: &PathSpecifier) -> Option<&PathTemplate> {
 
 impl Evaluation<'_> {
     /// What the rule asks for, and then the policies.
-    pub(super) fn authorize(
-        self,
-        condition: Option<&Condition>,
-        requirement: &Requirement,
-        bearers: &[Bearer],
-    ) -> Result<(), Denial> {
-        if let Some(condition) = condition {
+    pub(super) fn authorize(self, asked: &Asked<'_>, bearers: &[Bearer]) -> Result<(), Denial> {
+        if let Some(condition) = asked.condition {
             let tokens: Vec<_> = bearers.iter().map(|bearer| &bearer.known.facts).collect();
             self.demand(condition, &tokens)?;
         }
+        // Whoever may not do it at all need not authenticate anew for it.
+        if let Some(step_up) = asked.step_up {
+            self.step_up(step_up, bearers)?;
+        }
         match &self.policy.policies {
-            Some(policies) => self.obey(policies, requirement, bearers),
+            Some(policies) => self.obey(policies, asked.requirement, bearers),
             None => Ok(()),
         }
     }
@@ -193,6 +183,6 @@ impl Evaluation<'_> {
     fn lacking(self, condition: &Condition, tokens: &[&Facts]) -> Option<Denial> {
         let mut lacking = tokens.iter().map(|token| condition.lacking_scopes(token, self.head));
         let scopes = lacking.find(|scopes| scopes.as_ref().is_none_or(|all| !all.is_empty()))??;
-        Some(Denial { scopes: Some(scopes.join(" ").into()), ..Reason::InsufficientScope.into() })
+        Some(Denial { asked: Some(scopes.join(" ").into()), ..Reason::InsufficientScope.into() })
     }
 }

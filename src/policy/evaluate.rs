@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use crate::authorize::Condition;
+use crate::config::Mode;
 use crate::denial::{Denial, Reason};
 use crate::extract::{self, TokenLocation};
 use crate::jwks::Keys;
@@ -13,7 +14,7 @@ use crate::policy::authorization::Bearer;
 use crate::policy::check::{Budget, UncheckedToken};
 use crate::policy::requirement::{Otherwise, Requirement};
 use crate::policy::verified_tokens::VerifiedTokens;
-use crate::policy::{Asked, Policy, Provider, ProviderIndex};
+use crate::policy::{Policy, Provider, ProviderIndex};
 use crate::request::{RequestEdit, RequestEdits, RequestHead};
 use crate::sorted;
 use crate::time::UnixTime;
@@ -62,6 +63,15 @@ pub enum Verdict {
     Allow(Permit),
     /// Refuse it.
     Deny(Denial),
+    /// Let it pass, and report that it would be refused.
+    Report {
+        /// What becomes of it.
+        permit: Permit,
+        /// Why it would be refused.
+        denial: Denial,
+        /// Keys that were missing.
+        wanted: Vec<Wanted>,
+    },
     /// Ask again when these keys are there.
     Wait(Vec<Wanted>),
 }
@@ -142,17 +152,32 @@ impl Every {
 impl<'a> Evaluation<'a> {
     /// Decides.
     pub fn decide(self) -> Verdict {
-        let Some(Asked { requirement, condition }) = self.policy.asked(self.head) else {
+        let Some(asked) = self.policy.asked(self.head) else {
             return Verdict::Allow(self.permit(Grant::default()));
         };
-        match self.meet(requirement, &[]) {
+        let verdict = match self.meet(asked.requirement, &[]) {
             Outcome::Failed(denial) => Verdict::Deny(denial),
-            Outcome::Met(grant) => match self.authorize(condition, requirement, &grant.bearers) {
+            Outcome::Met(grant) => match self.authorize(&asked, &grant.bearers) {
                 Ok(()) => Verdict::Allow(self.permit(grant)),
                 Err(denial) => Verdict::Deny(denial),
             },
             Outcome::Waiting(wanted) => Verdict::Wait(sorted::list(wanted)),
+        };
+        match asked.mode {
+            Mode::Enforce => verdict,
+            Mode::ReportOnly => self.report(verdict),
         }
+    }
+
+    /// What only reports holds nobody up, and whoever would be refused passes like somebody without
+    /// a token.
+    fn report(self, verdict: Verdict) -> Verdict {
+        let (denial, wanted) = match verdict {
+            Verdict::Deny(denial) => (denial, Vec::new()),
+            Verdict::Wait(wanted) => (Reason::KeysUnavailable.into(), wanted),
+            other => return other,
+        };
+        Verdict::Report { permit: self.permit(Grant::default()), denial, wanted }
     }
 
     /// First what clients may not send goes, then the tokens, then the claims come in.

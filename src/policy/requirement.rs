@@ -144,6 +144,18 @@ impl Requirement {
         }
     }
 
+    /// Whether a request without any token meets it.
+    pub(super) fn is_met_without_token(&self) -> bool {
+        match self {
+            Self::Provider { .. } => false,
+            Self::All(children) => children.iter().all(Self::is_met_without_token),
+            Self::Any { children, otherwise } => {
+                *otherwise != Otherwise::Deny || children.iter().any(Self::is_met_without_token)
+            }
+            _ => true,
+        }
+    }
+
     /// A name that nothing is called by: a mistake, and nobody gets in.
     fn unknown<'a>(
         path: &str,
