@@ -7,12 +7,15 @@ mod authorization;
 pub mod check;
 pub mod evaluate;
 pub mod identity;
+mod issuer;
+pub mod key_source;
 pub mod provider;
 mod requirement;
 pub mod route;
 pub mod verified_tokens;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::rc::Rc;
 
 use crate::authorize::Condition;
@@ -22,7 +25,9 @@ use crate::denial::Manner;
 use crate::jose::table_memory::{DEFAULT_TABLE_OCTETS, TableMemory};
 use crate::policy::authorization::{Policies, template};
 use crate::policy::identity::IdentityHeaders;
-pub use crate::policy::provider::{KeySource, Provider, RemoteKeys};
+use crate::policy::issuer::Split;
+pub use crate::policy::key_source::{KeySource, RemoteKeys};
+pub use crate::policy::provider::Provider;
 use crate::policy::requirement::{Names, Requirement};
 use crate::policy::route::RouteMatcher;
 use crate::request::{PropertyPath, RequestHead};
@@ -103,10 +108,8 @@ impl Policy {
 
     fn compile(config: Config) -> (Self, Vec<ConfigError>) {
         let errors = Errors::default();
-        let providers: BTreeMap<String, ProviderIndex> =
-            sorted::map(config.providers.keys().cloned().zip(0..));
-        let count = providers.len();
-        let names = Names { providers, requirements: config.requirement_map };
+        let Split { providers, places } = Split::new(config.providers, &errors);
+        let names = Names { providers: places, requirements: config.requirement_map };
         for requirement in names.requirements.values() {
             // For its mistakes, should no rule use it.
             Requirement::compile(requirement, None, &names, &errors);
@@ -114,7 +117,7 @@ impl Policy {
         let fallback = match &config.default_requirement {
             Some(requirement) => Requirement::compile(requirement, None, &names, &errors),
             // Providers without rules protect everything: the empty list is the commonest mistake.
-            None if config.rules.is_empty() => Requirement::any_provider(count),
+            None if config.rules.is_empty() => Requirement::any_provider(&names),
             None => Requirement::Nothing,
         };
         let rules = (0_usize..).zip(&config.rules);
@@ -123,8 +126,7 @@ impl Policy {
         let policies = config.authorization.map(|wire| Policies::compile(&wire, &names, &errors));
         let table_octets = config.key_tables.max_octets.unwrap_or(DEFAULT_TABLE_OCTETS);
         let table_memory = Rc::new(TableMemory::new(table_octets));
-        let mut providers: Vec<_> = config
-            .providers
+        let mut providers: Vec<_> = providers
             .into_iter()
             .filter_map(|(name, provider)| {
                 Provider::compile(name, provider, &config.key_sharing, &table_memory, &errors)
@@ -211,8 +213,9 @@ impl Policy {
     pub fn manner(&self, provider: Option<ProviderIndex>) -> Manner {
         let provider = match (provider, self.providers.as_slice()) {
             (Some(index), providers) => providers.get(index),
-            (None, [only]) => Some(only),
-            (None, _) => None,
+            (None, providers) => providers
+                .first()
+                .filter(|only| providers.iter().all(|one| one.configured == only.configured)),
         };
         Manner {
             keys_unavailable_status: self.keys_unavailable_status,
@@ -271,21 +274,21 @@ fn note_claims_read(
     requirements: &[&Requirement],
     policies: &Option<Policies>,
 ) -> bool {
-    let everyone = ProviderIndex::MAX;
-    let mut conditions: Vec<(ProviderIndex, &Condition)> = Vec::new();
+    let everyone = 0..ProviderIndex::MAX;
+    let mut conditions: Vec<(Range<ProviderIndex>, &Condition)> = Vec::new();
     for requirement in requirements {
         conditions.extend(requirement.conditions());
     }
     for rule in rules {
-        conditions.extend(rule.condition.iter().map(|own| (everyone, own)));
+        conditions.extend(rule.condition.iter().map(|own| (everyone.clone(), own)));
     }
     for policy in policies.iter().flat_map(|policies| &policies.list) {
-        let whose = policy.provider.unwrap_or(everyone);
-        conditions.extend(policy.when.iter().map(|when| (whose, when)));
+        let whose = policy.providers.as_ref().unwrap_or(&everyone);
+        conditions.extend(policy.when.iter().map(|when| (whose.clone(), when)));
     }
     for (index, provider) in providers.iter_mut().enumerate() {
         for (whose, condition) in &conditions {
-            if *whose == index || *whose == everyone {
+            if whose.contains(&index) {
                 condition.claims_read(&mut provider.claims_read);
             }
         }
@@ -325,7 +328,7 @@ fn refuse_token_headers(status_headers: &[String], providers: &[Provider], error
     for provider in providers {
         for name in status_headers.iter().filter(|name| provider.takes_tokens_from_header(name)) {
             errors.push(
-                &member_path("providers", &provider.name),
+                &member_path("providers", &provider.configured),
                 format!("takes tokens from `{name}`, a requirement's `verification_status_header`"),
             );
         }

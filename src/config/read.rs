@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::config::authorization::Authorization;
 use crate::config::fields::Fields;
 use crate::config::headers::{header_name, identity_header};
+use crate::config::issuer::PatternedIssuer;
 use crate::config::matching::StringMatch;
 use crate::config::protobuf_struct;
 use crate::config::reader::{ConfigError, Errors, Node};
@@ -112,6 +113,7 @@ impl Provider {
         Self {
             issuer: fields.text("issuer"),
             issuers: fields.texts("issuers"),
+            issuer_pattern: PatternedIssuer::read(fields),
             audiences: fields.texts("audiences"),
             subjects: fields.get("subjects").and_then(StringMatch::read),
             require_expiration: fields.flag("require_expiration"),
