@@ -18,6 +18,7 @@ mod bed;
 mod configuration;
 mod faults;
 mod hostile;
+mod issuers;
 mod keys;
 mod outputs;
 mod sharing;
