@@ -514,6 +514,61 @@ fn the_closest_provider_judges() {
     }
 }
 
+/// The examples of `docs/keys.md` are configurations, and decide as they say.
+#[test]
+fn examples_of_issuers_in_the_documentation() {
+    let text = include_str!("../docs/keys.md");
+    let mut keys = BTreeMap::<String, SigningKey>::new();
+    let mut gate = None;
+    let mut tokens = 0;
+    for block in text.split("\n```").skip(1).step_by(2) {
+        let (kind, block) = block.split_once('\n').unwrap();
+        match kind {
+            "json" => {
+                let mut config: Value = serde_json::from_str(block).unwrap();
+                config["key_sharing"] = json!({ "disabled": true });
+                let gate = gate.insert(Gate::new(&config));
+                // Who is discovered has a key of its name.
+                for name in ["a", "b"] {
+                    let host = format!("{name}.example");
+                    let at = |path: &str| format!("issuer-{name} {host}{path}");
+                    let url = format!("https://{host}");
+                    let metadata = json!({ "issuer": url, "jwks_uri": format!("{url}/jwks") });
+                    gate.answers.insert(at("/.well-known/openid-configuration"), metadata);
+                    keys.insert(name.to_owned(), key(name));
+                    gate.answers.insert(at("/jwks"), jwks(&[&keys[name]]));
+                }
+            }
+            "keys" => {
+                let set: Vec<_> = block
+                    .lines()
+                    .map(|line| {
+                        let (kid, issuer) = line.split_once(' ').unwrap();
+                        keys.insert(kid.to_owned(), key(kid));
+                        published(&keys[kid], json!(issuer))
+                    })
+                    .collect();
+                let asked = "entra login.microsoftonline.com/common/discovery/v2.0/keys";
+                let answers = &mut gate.as_mut().unwrap().answers;
+                answers.insert(asked.to_owned(), json!({ "keys": set }));
+            }
+            "tokens" => {
+                for line in block.lines() {
+                    let (token, expected) = line.split_once(" -> ").unwrap();
+                    let (kid, claims) = token.split_once(' ').unwrap();
+                    let mut claims: Value = serde_json::from_str(claims).unwrap();
+                    claims["aud"] = json!("6e74172b-be56-4843-9ff4-e66a39bb12e3");
+                    let told = gate.as_mut().unwrap().get("/", &keys[kid].sign(&claims));
+                    assert_eq!(told, expected, "{line}");
+                    tokens += 1;
+                }
+            }
+            other => panic!("{other}"),
+        }
+    }
+    assert_eq!(tokens, 13);
+}
+
 /// Whether `pattern` may stand for `text`: every way to divide the text is tried.
 fn stands_for(pattern: &str, text: &str) -> bool {
     let Some(open) = pattern.find('{') else { return pattern == text };
