@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use jwt_gate::engine::{Counter, Decision, Effect, Engine, KeyEvent, StreamId};
 use jwt_gate::issuer::IssuerPattern;
 use jwt_gate::jwks::answer::{Answer, Cause};
-use jwt_gate::policy::Policy;
+use jwt_gate::policy::{KeySource, Policy};
 use jwt_gate::request::{RequestEdit, RequestHead};
 use jwt_gate::time::UnixTime;
 use jwt_gate_demo::keys::{Alg, SigningKey, jwks};
@@ -273,6 +273,8 @@ fn a_name_stands_for_all_its_issuers() {
     );
     for (key, iss) in [(&a, A), (&b, B)] {
         let token = key.sign(&claims(iss, "alice"));
+        // Before the token is known, and after.
+        assert_eq!(gate.get("/web", &token), "403 audience_not_allowed");
         for _ in 0..2 {
             assert_eq!(gate.get("/api", &token), "pass alice");
             assert_eq!(gate.get("/web", &token), "403 audience_not_allowed");
@@ -392,6 +394,16 @@ fn keys_say_whose_they_are() {
     assert_eq!(gate.get("/", &headless(&one, "one")), "pass x");
     assert_eq!(gate.get("/", &headless(&one, "two")), "401 signature_invalid");
 
+    // Nor does a crowd of others' keys keep one's own from being tried.
+    let mut crowd = vec![published(&all, json!(tenant("other"))); 40];
+    crowd.push(published(&one, json!(tenant("one"))));
+    for jwk in &mut crowd {
+        jwk.as_object_mut().unwrap().remove("kid");
+    }
+    let mut gate = Gate::new(&json!({ "providers": { "p": patterned(&crowd, json!({})) } }));
+    assert_eq!(gate.get("/", &headless(&one, "one")), "pass x");
+    assert_eq!(gate.get("/", &headless(&one, "two")), "401 key_unknown");
+
     // Where issuers are listed, or are none, the member is nothing.
     for whose in
         [json!({ "issuer": tenant("two") }), json!({ "issuers": [tenant("two")] }), json!({})]
@@ -417,6 +429,22 @@ fn fetched_keys_say_whose_they_are() {
     provider.as_object_mut().unwrap().remove("local_jwks");
     let mut gate =
         Gate::new(&json!({ "key_sharing": { "disabled": true }, "providers": { "p": provider } }));
+    // Only who finds the same keys usable shares a set.
+    let shared_as = |changes: Value| {
+        let mut provider = provider.clone();
+        for (name, value) in changes.as_object().unwrap() {
+            provider[name] = value.clone();
+        }
+        let config = json!({ "providers": { "p": provider } });
+        let policy = Policy::parse(config.to_string().as_bytes()).unwrap();
+        match &policy.providers[0].keys {
+            KeySource::Remote { remote, .. } => remote.shared_as.clone().unwrap(),
+            KeySource::Local(_) => panic!("local"),
+        }
+    };
+    let bound = shared_as(json!({}));
+    assert_eq!(shared_as(json!({ "issuer_pattern": "https://h/{other}" })), bound);
+    assert_ne!(shared_as(json!({ "issuer_pattern": null, "issuer": "https://h/i" })), bound);
     let set = |one_is: &str, two_is: &str| {
         json!({ "keys": [
             published(&one, json!(tenant(one_is))), published(&two, json!(tenant(two_is)))] })
