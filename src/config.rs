@@ -9,6 +9,7 @@ pub mod condition;
 pub mod error_responses;
 pub mod fields;
 mod headers;
+pub mod issuer;
 pub mod matching;
 pub mod path;
 pub mod path_template;
@@ -27,6 +28,7 @@ use std::time::Duration;
 use crate::config::authorization::Authorization;
 use crate::config::condition::Condition;
 use crate::config::error_responses::ErrorResponses;
+use crate::config::issuer::PatternedIssuer;
 use crate::config::matching::{RouteMatch, StringMatch};
 use crate::config::protected_resource::ProtectedResource;
 use crate::config::step_up::StepUp;
@@ -84,8 +86,11 @@ pub enum Mode {
 pub struct Provider {
     /// The `iss` that tokens must have, compared exactly. Empty: any, or none.
     pub issuer: String,
-    /// Ours: several, in place of `issuer`, all of which sign with the same keys.
+    /// Ours: several, in place of `issuer`, all of which sign with the same keys; with `discovery`,
+    /// each with its own.
     pub issuers: Vec<String>,
+    /// Ours: whatever looks like this, in place of `issuer`.
+    pub issuer_pattern: Option<PatternedIssuer>,
     /// The token's `aud` must name one of these; empty: not checked. Compared without `http://`,
     /// `https://` and one trailing slash.
     pub audiences: Vec<String>,
@@ -194,8 +199,8 @@ pub enum RemoteSource {
     },
     /// `discovery`, ours: where the issuer's metadata says.
     Discovery {
-        /// The Envoy cluster that leads to the issuer.
-        cluster: String,
+        /// The Envoy cluster that leads to the issuer, or to all that have none in `clusters`.
+        cluster: Option<String>,
         /// `document`; none: first the one, then the other.
         document: Option<Document>,
         /// Clusters by host, for keys that are elsewhere.

@@ -7,6 +7,8 @@ mod authorization;
 pub mod check;
 pub mod evaluate;
 pub mod identity;
+mod issuer;
+pub mod key_source;
 mod protected_resource;
 pub mod provider;
 mod report;
@@ -16,6 +18,7 @@ mod step_up;
 pub mod verified_tokens;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::rc::Rc;
 
 use crate::authorize::Condition;
@@ -25,9 +28,11 @@ use crate::denial::{Manner, Responses};
 use crate::jose::table_memory::{DEFAULT_TABLE_OCTETS, TableMemory};
 use crate::policy::authorization::{Policies, template};
 use crate::policy::identity::IdentityHeaders;
+use crate::policy::issuer::Split;
+pub use crate::policy::key_source::{KeySource, RemoteKeys};
 pub use crate::policy::protected_resource::Served;
 use crate::policy::protected_resource::{ProtectedResource, metadata_address, serve};
-pub use crate::policy::provider::{KeySource, Provider, RemoteKeys};
+pub use crate::policy::provider::Provider;
 use crate::policy::requirement::{Names, Requirement};
 use crate::policy::route::RouteMatcher;
 use crate::policy::step_up::StepUp;
@@ -134,10 +139,8 @@ impl Policy {
 
     fn compile(config: Config, table_memory: &Rc<TableMemory>) -> (Self, Vec<ConfigError>) {
         let errors = Errors::default();
-        let providers: BTreeMap<String, ProviderIndex> =
-            sorted::map(config.providers.keys().cloned().zip(0..));
-        let count = providers.len();
-        let names = Names { providers, requirements: config.requirement_map };
+        let Split { providers, places } = Split::new(config.providers, &errors);
+        let names = Names { providers: places, requirements: config.requirement_map };
         for requirement in names.requirements.values() {
             // For its mistakes, should no rule use it.
             Requirement::compile(requirement, None, &names, &errors);
@@ -145,7 +148,7 @@ impl Policy {
         let fallback = match &config.default_requirement {
             Some(requirement) => Requirement::compile(requirement, None, &names, &errors),
             // Providers without rules protect everything: the empty list is the commonest mistake.
-            None if config.rules.is_empty() => Requirement::any_provider(count),
+            None if config.rules.is_empty() => Requirement::any_provider(&names),
             None => Requirement::Nothing,
         };
         let rules = (0_usize..).zip(&config.rules);
@@ -153,8 +156,7 @@ impl Policy {
             .filter_map(|(index, rule)| Rule::compile(rule, index, config.mode, &names, &errors));
         let rules: Vec<Rule> = rules.collect();
         let policies = config.authorization.map(|wire| Policies::compile(&wire, &names, &errors));
-        let mut providers: Vec<_> = config
-            .providers
+        let mut providers: Vec<_> = providers
             .into_iter()
             .filter_map(|(name, provider)| {
                 Provider::compile(name, provider, &config.key_sharing, table_memory, &errors)
@@ -233,8 +235,9 @@ impl Policy {
     pub fn manner(&self, provider: Option<ProviderIndex>, head: &RequestHead) -> Manner<'_> {
         let provider = match (provider, self.providers.as_slice()) {
             (Some(index), providers) => providers.get(index),
-            (None, [only]) => Some(only),
-            (None, _) => None,
+            (None, providers) => providers
+                .first()
+                .filter(|only| providers.iter().all(|one| one.configured == only.configured)),
         };
         Manner {
             keys_unavailable_status: self.keys_unavailable_status,
@@ -326,17 +329,17 @@ fn note_claims_read(
     requirements: &[&Requirement],
     policies: &Option<Policies>,
 ) -> bool {
-    let everyone = ProviderIndex::MAX;
-    let mut conditions: Vec<(ProviderIndex, &Condition)> = Vec::new();
+    let everyone = 0..ProviderIndex::MAX;
+    let mut conditions: Vec<(Range<ProviderIndex>, &Condition)> = Vec::new();
     for requirement in requirements {
         conditions.extend(requirement.conditions());
     }
     for rule in rules {
-        conditions.extend(rule.condition.iter().map(|own| (everyone, own)));
+        conditions.extend(rule.condition.iter().map(|own| (everyone.clone(), own)));
     }
     for policy in policies.iter().flat_map(|policies| &policies.list) {
-        let whose = policy.provider.unwrap_or(everyone);
-        conditions.extend(policy.when.iter().map(|when| (whose, when)));
+        let whose = policy.providers.as_ref().unwrap_or(&everyone);
+        conditions.extend(policy.when.iter().map(|when| (whose.clone(), when)));
     }
     let step_up = rules.iter().find_map(|rule| rule.step_up.as_ref());
     for (index, provider) in providers.iter_mut().enumerate() {
@@ -344,7 +347,7 @@ fn note_claims_read(
             step_up.claims_read(&mut provider.claims_read);
         }
         for (whose, condition) in &conditions {
-            if *whose == index || *whose == everyone {
+            if whose.contains(&index) {
                 condition.claims_read(&mut provider.claims_read);
             }
         }
@@ -384,7 +387,7 @@ fn refuse_token_headers(status_headers: &[String], providers: &[Provider], error
     for provider in providers {
         for name in status_headers.iter().filter(|name| provider.takes_tokens_from_header(name)) {
             errors.push(
-                &member_path("providers", &provider.name),
+                &member_path("providers", &provider.configured),
                 format!("takes tokens from `{name}`, a requirement's `verification_status_header`"),
             );
         }

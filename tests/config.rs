@@ -131,8 +131,8 @@ fn all_mistakes_appear_at_once_each_with_its_path() {
             "providers.q.local_jwks.filename: a plugin cannot read it; put the keys into `inline_string`",
             "providers.q.remote_jwks: `http_uri` or `discovery` is required",
             "providers[\"a b\"]: `remote_jwks` or `local_jwks` is required",
-            "providers[\"a b\"].isuer: unknown field; expected one of: algorithms, allow_weak_keys, audiences, authorized_parties, claim_to_headers, clear_route_cache, clock_skew, clock_skew_seconds, failed_status_in_metadata, forward, forward_payload_header, from_cookies, from_headers, from_params, header_in_metadata, issuer, issuers, jwt_cache_config, local_jwks, local_jwks_is_fallback, max_age, max_lifetime, normalize_payload_in_metadata, pad_forward_payload_header, payload_in_metadata, remote_jwks, require_expiration, required_claims, subjects, token_types",
-            "providers[\"a b\"].jwks: unknown field; expected one of: algorithms, allow_weak_keys, audiences, authorized_parties, claim_to_headers, clear_route_cache, clock_skew, clock_skew_seconds, failed_status_in_metadata, forward, forward_payload_header, from_cookies, from_headers, from_params, header_in_metadata, issuer, issuers, jwt_cache_config, local_jwks, local_jwks_is_fallback, max_age, max_lifetime, normalize_payload_in_metadata, pad_forward_payload_header, payload_in_metadata, remote_jwks, require_expiration, required_claims, subjects, token_types",
+            "providers[\"a b\"].isuer: unknown field; expected one of: algorithms, allow_weak_keys, audiences, authorized_parties, claim_to_headers, clear_route_cache, clock_skew, clock_skew_seconds, failed_status_in_metadata, forward, forward_payload_header, from_cookies, from_headers, from_params, header_in_metadata, issuer, issuer_claims, issuer_pattern, issuers, jwt_cache_config, local_jwks, local_jwks_is_fallback, max_age, max_lifetime, normalize_payload_in_metadata, pad_forward_payload_header, payload_in_metadata, remote_jwks, require_expiration, required_claims, subjects, token_types",
+            "providers[\"a b\"].jwks: unknown field; expected one of: algorithms, allow_weak_keys, audiences, authorized_parties, claim_to_headers, clear_route_cache, clock_skew, clock_skew_seconds, failed_status_in_metadata, forward, forward_payload_header, from_cookies, from_headers, from_params, header_in_metadata, issuer, issuer_claims, issuer_pattern, issuers, jwt_cache_config, local_jwks, local_jwks_is_fallback, max_age, max_lifetime, normalize_payload_in_metadata, pad_forward_payload_header, payload_in_metadata, remote_jwks, require_expiration, required_claims, subjects, token_types",
             "rule: unknown field; expected one of: authorization, bypass_cors_preflight, default_requirement, error_responses, filter_state_rules, key_sharing, key_tables, keys_unavailable_status, mode, protected_resources, providers, requirement_map, rules, shadow, stat_prefix, strip_failure_response",
             "rules[0]: `match` is required",
             "rules[0].requires: no provider is called `nobody`; there is: a b, p, q",
@@ -824,7 +824,7 @@ fn token_checks_and_their_mistakes() {
     check(local("max_age", json!("0s")), &["providers.local.max_age: must be longer than 0s"]);
     check(
         local("issuers", json!(["a", "b"])),
-        &["providers.local: only one of `issuer`, `issuers` may be set"],
+        &["providers.local: only one of `issuer`, `issuers`, `issuer_pattern` may be set"],
     );
     for field in ["token_types", "required_claims", "authorized_parties", "issuers"] {
         let line = format!("providers.local.{field}[0]: must not be empty");
@@ -832,16 +832,177 @@ fn token_checks_and_their_mistakes() {
         config["providers"]["local"]["issuer"] = json!("");
         check(config, &[&line]);
     }
-    let discovery = json!({ "discovery": { "cluster": "c", "timeout": "5s" } });
-    let mut config = with("/providers/remote/remote_jwks", discovery);
-    config["providers"]["remote"]["issuers"] = json!(["https://a.example", "https://b.example"]);
+}
+
+/// Ours: issuers that each have their own keys, and issuers by a pattern.
+#[test]
+fn several_issuers_and_their_mistakes() {
+    let several = |issuers: Value, changes: Value| {
+        let mut discovery = json!({ "timeout": "5s", "clusters": { "a.example": "a" } });
+        for (name, value) in changes.as_object().unwrap() {
+            discovery[name] = value.clone();
+        }
+        let mut config = with("/providers/remote/remote_jwks", json!({ "discovery": discovery }));
+        config["providers"]["remote"]["issuers"] = issuers;
+        config
+    };
+    let both = || json!(["https://a.example/x", "https://b.example:8443"]);
+    check(several(both(), json!({ "cluster": "all" })), &[]);
+    let clusters = json!({ "clusters": { "A.example": "a", "b.example:8443": "b" } });
+    check(several(both(), clusters), &[]);
+    check(several(json!("https://a.example"), json!({})), &[]);
+    let list = "providers.remote.issuers";
     check(
-        config,
+        several(both(), json!({})),
+        &[&format!(
+            "{list}[1]: no cluster leads to `b.example:8443`: name one in `discovery.clusters`, or one \
+             for all issuers in `discovery.cluster`"
+        )],
+    );
+    let address = "with `discovery`, must be an address such as https://issuer.example";
+    check(
+        several(
+            json!(["https://a.example", "accounts.test", "https://a.example?x", "urn:a"]),
+            json!({}),
+        ),
         &[
-            "providers.remote.remote_jwks.discovery: the provider's `issuer` must be an address such as \
-         https://issuer.example",
+            &format!("{list}[1]: {address}"),
+            &format!("{list}[2]: {address}"),
+            &format!("{list}[3]: {address}"),
         ],
     );
+    check(
+        several(json!(["https://a.example", "https://a.example/", "https://a.example"]), json!({})),
+        &[
+            &format!("{list}: two providers would be called `remote_a_example` in metrics"),
+            &format!("{list}[2]: is in the list twice"),
+        ],
+    );
+    check(
+        several(json!(["https://a.example/b", "http://a.example/b"]), json!({})),
+        &[&format!("{list}: two providers would be called `remote_a_example_b` in metrics")],
+    );
+    let mut namesake = several(both(), json!({ "cluster": "all" }));
+    namesake["providers"]["remote_a_example_x"] = namesake["providers"]["local"].clone();
+    check(
+        namesake,
+        &[&format!("{list}: two providers would be called `remote_a_example_x` in metrics")],
+    );
+    let many = |count: usize| {
+        let issuers: Vec<_> =
+            (0..count).map(|index| format!("https://a.example/{index}")).collect();
+        several(json!(issuers), json!({}))
+    };
+    check(many(16), &[]);
+    check(
+        many(17),
+        &[&format!("{list}: with `discovery`, at most 16: each is asked for its own keys")],
+    );
+    let mut pinned = many(2);
+    pinned["providers"]["remote"]["local_jwks"] = json!({ "inline_string": jwks() });
+    pinned["providers"]["remote"]["local_jwks_is_fallback"] = json!(true);
+    check(
+        pinned,
+        &[
+            "providers.remote: `local_jwks_is_fallback` does not go with `issuers` and `discovery`: the \
+           local keys would be those of every issuer",
+        ],
+    );
+    let mut two = many(2);
+    two["providers"]["remote"]["issuer"] = json!("https://a.example");
+    check(two, &["providers.remote: only one of `issuer`, `issuers`, `issuer_pattern` may be set"]);
+    // Names that stand for several providers are names as any other.
+    let mut named = many(3);
+    named["rules"] =
+        json!([{ "match": { "prefix": "/" }, "requires": { "provider_name": "remote/0" } }]);
+    check(named, &["rules[0].requires: no provider is called `remote/0`; there is: local, remote"]);
+}
+
+#[test]
+fn issuer_patterns_and_their_mistakes() {
+    let at = "providers.local";
+    let pattern = |pattern: Value, changes: Value| {
+        let mut config = with("/providers/local/issuer_pattern", pattern);
+        config["providers"]["local"]["issuer"] = json!("");
+        for (name, value) in changes.as_object().unwrap() {
+            config["providers"]["local"][name] = value.clone();
+        }
+        config
+    };
+    let good = "https://login.example/{tenantid}/v2.0";
+    check(pattern(json!(good), json!({})), &[]);
+    check(pattern(json!(good), json!({ "issuerClaims": { "tid": "tenantid" } })), &[]);
+    let one = "only one of `issuer`, `issuers`, `issuer_pattern` may be set";
+    for other in [json!({ "issuer": "a" }), json!({ "issuers": ["a"] })] {
+        check(pattern(json!(good), other), &[&format!("{at}: {one}")]);
+    }
+    check(
+        pattern(json!(good), json!({ "issuer_claims": { "tid": "tenant", "x": 1, "y": "" } })),
+        &[
+            &format!(
+                "{at}.issuer_claims.tid: `issuer_pattern` has no such variable; it has: tenantid"
+            ),
+            &format!("{at}.issuer_claims.x: expected a string, found a number"),
+            &format!(
+                "{at}.issuer_claims.y: `issuer_pattern` has no such variable; it has: tenantid"
+            ),
+        ],
+    );
+    check(
+        with("/providers/local/issuer_claims", json!({ "tid": "tenantid" })),
+        &[&format!("{at}.issuer_claims: goes with `issuer_pattern`, whose variables it names")],
+    );
+    // Nothing that is written leaves the provider without an issuer.
+    for (written, why) in [
+        (
+            json!(""),
+            "expected an address such as https://issuer.example/{tenant}, with variables in its path \
+             only: were the host variable, anybody could be an issuer",
+        ),
+        (
+            json!("https://{tenant}.example/"),
+            "expected an address such as https://issuer.example/{tenant}, with variables in its path \
+             only: were the host variable, anybody could be an issuer",
+        ),
+        (
+            json!("https://a.example/"),
+            "has no variable such as {tenant}: without one it is an `issuer`",
+        ),
+        (json!("https://a.example/{x}{y}"), "between two variables there must be text"),
+        (json!(7), "expected a string, found a number"),
+    ] {
+        check(pattern(written, json!({})), &[&format!("{at}.issuer_pattern: {why}")]);
+    }
+    let mut discovered = pattern(json!(good), json!({}));
+    discovered["providers"]["remote"] = json!({
+        "issuer_pattern": good,
+        "remote_jwks": { "discovery": { "cluster": "c", "timeout": "5s" } },
+    });
+    let told = errors(&discovered.to_string());
+    let expected = "providers.remote.remote_jwks.discovery: does not go with `issuer_pattern`: there is \
+                    no one issuer to ask";
+    assert!(told.starts_with(expected), "{told}");
+    // A bad member of a key is bad where it has a meaning only.
+    let keys = |issuer: Value| {
+        let key = json!({ "kty": "oct", "k": "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY",
+            "issuer": issuer });
+        json!({ "local_jwks": { "inline_string": json!({ "keys": [key] }).to_string() } })
+    };
+    for issuer in [json!(good), json!("https://login.example/common/v2.0"), json!("{x}")] {
+        check(pattern(json!(good), keys(issuer)), &[]);
+    }
+    for issuer in
+        [json!(7), json!(null), json!([good]), json!(""), json!("https://h/{"), json!("\u{e9}")]
+    {
+        check(
+            pattern(json!(good), keys(issuer.clone())),
+            &[&format!(
+                "{at}.local_jwks: the key set holds no usable key: `issuer` is neither an issuer nor a \
+                 pattern of some"
+            )],
+        );
+        check(with("/providers/local/local_jwks", keys(issuer)["local_jwks"].clone()), &[]);
+    }
 }
 
 #[test]

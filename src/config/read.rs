@@ -6,6 +6,7 @@ use crate::config::authorization::Authorization;
 use crate::config::error_responses::ErrorResponses;
 use crate::config::fields::Fields;
 use crate::config::headers::{header_name, identity_header};
+use crate::config::issuer::PatternedIssuer;
 use crate::config::matching::StringMatch;
 use crate::config::protected_resource::ProtectedResource;
 use crate::config::protobuf_struct;
@@ -124,6 +125,7 @@ impl Provider {
         Self {
             issuer: fields.text("issuer"),
             issuers: fields.texts("issuers"),
+            issuer_pattern: PatternedIssuer::read(fields),
             audiences: fields.texts("audiences"),
             subjects: fields.get("subjects").and_then(StringMatch::read),
             require_expiration: fields.flag("require_expiration"),

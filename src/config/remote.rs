@@ -84,7 +84,9 @@ impl RemoteJwks {
                 node.object(|fields| {
                     remote.timeout = timeout(fields);
                     remote.source = Some(RemoteSource::Discovery {
-                        cluster: fields.required_text("cluster"),
+                        cluster: fields
+                            .get("cluster")
+                            .map(|node| node.non_empty_text().unwrap_or_default()),
                         document: fields.get("document").and_then(|node| document(&node)),
                         clusters: clusters(fields.get("clusters")),
                     });

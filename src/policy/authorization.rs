@@ -5,6 +5,7 @@
 //! backend may look at any of them; one suffices for what denies. What cannot be judged never
 //! allows, and denies.
 
+use std::ops::Range;
 use std::rc::Rc;
 
 use crate::authorize::{Condition, Facts, Truth};
@@ -39,7 +40,7 @@ pub(super) struct OrderedPolicy {
     action: Action,
     pub(super) matcher: Option<RouteMatcher>,
     methods: Vec<String>,
-    pub(super) provider: Option<ProviderIndex>,
+    pub(super) providers: Option<Range<ProviderIndex>>,
     pub(super) when: Option<Condition>,
 }
 
@@ -53,19 +54,19 @@ impl Policies {
 impl OrderedPolicy {
     fn compile(wire: &wire::AuthorizationPolicy, names: &Names, errors: &Errors) -> Self {
         let template = wire.matches.as_ref().and_then(|matches| template(&matches.path));
-        let provider = match wire.provider_name.as_str() {
+        let providers = match wire.provider_name.as_str() {
             "" => None,
             name => Some(names.provider(name).unwrap_or_else(|known| {
                 let path = format!("{}.provider_name", wire.path);
                 errors.push(&path, format!("no provider is called `{name}`; there is: {known}"));
-                ProviderIndex::MAX
+                ProviderIndex::MAX..ProviderIndex::MAX
             })),
         };
         Self {
             action: wire.action,
             matcher: wire.matches.as_ref().map(RouteMatcher::new),
             methods: wire.methods.clone(),
-            provider,
+            providers,
             when: wire.when.as_ref().map(|when| Condition::compile(when, template, errors)),
         }
     }
@@ -82,7 +83,7 @@ impl OrderedPolicy {
     /// Whether it applies: to those tokens that count, and to a request without any unless it names a
     /// provider.
     fn applies(&self, tokens: &[&Facts], head: &RequestHead) -> Truth {
-        if self.provider.is_some() && tokens.is_empty() {
+        if self.providers.is_some() && tokens.is_empty() {
             return Truth::No;
         }
         let Some(when) = &self.when else { return Truth::Yes };
@@ -94,7 +95,9 @@ impl OrderedPolicy {
     }
 
     fn tokens<'b>(&self, bearers: &'b [Bearer]) -> Vec<&'b Facts> {
-        let counts = |bearer: &&Bearer| self.provider.is_none_or(|own| own == bearer.provider);
+        let counts = |bearer: &&Bearer| {
+            self.providers.as_ref().is_none_or(|own| own.contains(&bearer.provider))
+        };
         bearers.iter().filter(counts).map(|bearer| &bearer.known.facts).collect()
     }
 }

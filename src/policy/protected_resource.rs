@@ -152,7 +152,7 @@ fn document(wire: wire::ProtectedResource, providers: &[Provider]) -> Value {
 /// The issuers that are addresses, which is what clients can ask.
 fn issuers(providers: &[Provider]) -> Vec<String> {
     let mut issuers: Vec<String> = Vec::new();
-    for issuer in providers.iter().flat_map(|provider| &provider.issuers) {
+    for issuer in providers.iter().flat_map(|provider| provider.issuers.listed()) {
         let is_address = Address::parse(issuer, "").is_some_and(|address| is_secure(&address));
         if is_address && !issuers.contains(issuer) {
             issuers.push(issuer.clone());

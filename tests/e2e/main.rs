@@ -13,11 +13,13 @@
     reason = "tests"
 )]
 
+mod answers;
 mod authorization;
 mod bed;
 mod configuration;
 mod faults;
 mod hostile;
+mod issuers;
 mod keys;
 mod outputs;
 mod sharing;

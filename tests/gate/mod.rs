@@ -1,5 +1,11 @@
 //! An engine with keys at hand, for tests that ask who gets in.
-#![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "tests; each uses a part of it"
+)]
 
 use std::collections::BTreeMap;
 
@@ -163,7 +169,7 @@ impl Gate {
             Decision::Serve(served) => (served.headers.clone(), &served.body),
             Decision::Forward(_) | Decision::Wait => (Vec::new(), ""),
         };
-        let name = detail.split_once(": ").map(|(name, value)| (name, value));
+        let name = detail.split_once(": ");
         match name.filter(|(name, _)| name.bytes().all(|o| o == b'-' || o.is_ascii_lowercase())) {
             Some(("counted", names)) => {
                 let counted = self.counted.iter().map(|counter| self.engine.counter_name(*counter));
