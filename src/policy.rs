@@ -5,10 +5,13 @@
 
 mod authorization;
 pub mod check;
+mod claim_value;
 pub mod evaluate;
 pub mod identity;
+mod protobuf_value;
 pub mod provider;
 mod requirement;
+mod rewrite;
 pub mod route;
 pub mod verified_tokens;
 
@@ -21,9 +24,10 @@ use crate::config::{self, Config};
 use crate::denial::Manner;
 use crate::jose::table_memory::{DEFAULT_TABLE_OCTETS, TableMemory};
 use crate::policy::authorization::{Policies, template};
-use crate::policy::identity::IdentityHeaders;
+use crate::policy::identity::{IdentityHeaders, identity_parameters};
 pub use crate::policy::provider::{KeySource, Provider, RemoteKeys};
 use crate::policy::requirement::{Names, Requirement};
+use crate::policy::rewrite::Writes;
 use crate::policy::route::RouteMatcher;
 use crate::request::{PropertyPath, RequestHead};
 use crate::sorted;
@@ -47,6 +51,7 @@ pub struct Policy {
     state_rules: Option<StateRules>,
     fallback: Requirement,
     identity_headers: IdentityHeaders,
+    identity_parameters: Vec<Vec<u8>>,
     /// What all keys have for their tables.
     pub table_memory: Rc<TableMemory>,
     policies: Option<Policies>,
@@ -59,6 +64,7 @@ struct Rule {
     matcher: RouteMatcher,
     requirement: Requirement,
     condition: Option<Condition>,
+    writes: Writes,
 }
 
 /// What a request is asked for.
@@ -66,6 +72,8 @@ struct Asked<'a> {
     requirement: &'a Requirement,
     /// Of its claims, by the rule.
     condition: Option<&'a Condition>,
+    /// What the rule writes into the request.
+    writes: Option<&'a Writes>,
 }
 
 /// `filter_state_rules`: what is required by a text that an earlier filter left.
@@ -151,6 +159,7 @@ impl Policy {
             requirements.into_iter().flat_map(Requirement::status_headers).collect();
         refuse_unstable_routes(&rules, &policies, &providers, &status_headers, &errors);
         refuse_token_headers(&status_headers, &providers, &errors);
+        let written = rules.iter().flat_map(|rule| rule.writes.header_names());
         let policy = Self {
             properties,
             stat_prefix: match config.stat_prefix {
@@ -159,7 +168,8 @@ impl Policy {
             },
             strip_failure_response: config.strip_failure_response,
             bypass_cors_preflight: config.bypass_cors_preflight,
-            identity_headers: IdentityHeaders::of(&providers, status_headers.iter()),
+            identity_headers: IdentityHeaders::of(&providers, status_headers.iter().chain(written)),
+            identity_parameters: identity_parameters(&providers),
             keys_unavailable_status: match config.keys_unavailable_status {
                 Some(401) => 401,
                 _ => 503,
@@ -238,6 +248,7 @@ impl Policy {
                 .or_else(|| self.state_rules.as_ref()?.requirement(head))
                 .unwrap_or(&self.fallback),
             condition: rule.and_then(|rule| rule.condition.as_ref()),
+            writes: rule.map(|rule| &rule.writes),
         })
     }
 }
@@ -256,6 +267,7 @@ impl Rule {
         }
         let condition = wire.authorization.as_ref();
         Some(Self {
+            writes: Writes::compile(wire, !matches!(requirement, Requirement::Nothing), errors),
             requirement,
             condition: condition.map(|wire| Condition::compile(wire, template, errors)),
             matcher: RouteMatcher::new(wire.matches.as_ref()?),
@@ -289,8 +301,12 @@ fn note_claims_read(
                 condition.claims_read(&mut provider.claims_read);
             }
         }
+        for rule in rules {
+            rule.writes.claims_read(&mut provider.claims_read);
+        }
     }
-    !conditions.is_empty() || policies.is_some()
+    let writes = rules.iter().any(|rule| rule.writes.read_claims());
+    writes || !conditions.is_empty() || policies.is_some()
 }
 
 /// Any change to a request makes Envoy choose its route again, after the gate has decided on the
@@ -302,7 +318,9 @@ fn refuse_unstable_routes(
     status_headers: &[String],
     errors: &Errors,
 ) {
-    let stable = status_headers.is_empty() && providers.iter().all(Provider::changes_nothing);
+    let stable = status_headers.is_empty()
+        && providers.iter().all(Provider::changes_nothing)
+        && rules.iter().all(|rule| rule.writes.nothing());
     let rules = rules.iter().map(|rule| ("rules", Some(&rule.matcher)));
     let policies = policies.iter().flat_map(|policies| &policies.list);
     let policies = policies.map(|policy| ("authorization.policies", policy.matcher.as_ref()));
@@ -312,9 +330,9 @@ fn refuse_unstable_routes(
         if !stable && asks {
             errors.push(
                 &format!("{list}[{index}].match"),
-                "with a condition on the route, every provider must have `forward: true` and write \
-                 no headers: any change to a request makes Envoy choose its route again, after the \
-                 decision",
+                "with a condition on the route, every provider must have `forward: true`, and nothing \
+                 may be written into requests: any change makes Envoy choose the route again, after \
+                 the decision",
             );
         }
     }

@@ -162,6 +162,7 @@ fn documents_name_only_what_exists() {
         "CONTRIBUTING.md",
         "docs/authorization.md",
         "docs/keys.md",
+        "docs/mapping.md",
         "docs/performance.md",
     ] {
         let text = read(document);
@@ -227,8 +228,16 @@ fn every_fault_names_a_test_that_exists() {
 #[test]
 fn every_field_is_in_the_reference() {
     let reference = read("docs/configuration.md");
-    let readers =
-        ["read", "remote", "requirement", "matching", "path", "authorization", "condition"];
+    let readers = [
+        "read",
+        "remote",
+        "requirement",
+        "mapping",
+        "matching",
+        "path",
+        "authorization",
+        "condition",
+    ];
     let readers = readers.map(|name| code(&read(&format!("src/config/{name}.rs")))).concat();
     let mut fields = BTreeSet::new();
     for marker in ["get(\"", "required(\"", "text(\"", "texts(\"", "list(\"", "flag(\"", "null(\""]

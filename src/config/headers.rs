@@ -43,6 +43,16 @@ pub(super) fn identity_header(node: Option<Node<'_>>) -> String {
     name
 }
 
+/// What a header may always hold: text that no proxy trims or splits into lines.
+pub(super) fn header_value(node: &Node<'_>) -> Option<String> {
+    let value = node.non_empty_text()?;
+    let plain = |octet: u8| (0x20..0x7f).contains(&octet);
+    if !value.bytes().all(plain) || value.trim() != value {
+        node.error("expected printable ASCII characters, without spaces around them");
+    }
+    Some(value)
+}
+
 /// A header or pseudo-header that a rule asks for, as Envoy holds it: `host` is `:authority`.
 pub(super) fn any_header(node: &Node<'_>) -> Option<String> {
     let name = node.non_empty_text()?.to_ascii_lowercase();
