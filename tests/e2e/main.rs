@@ -15,6 +15,7 @@
 
 mod authorization;
 mod bed;
+mod bridge;
 mod configuration;
 mod faults;
 mod hostile;
