@@ -161,6 +161,7 @@ fn documents_name_only_what_exists() {
         "SECURITY.md",
         "CONTRIBUTING.md",
         "docs/authorization.md",
+        "docs/bridge.md",
         "docs/keys.md",
         "docs/mapping.md",
         "docs/performance.md",
