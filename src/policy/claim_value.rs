@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use crate::config::mapping::ValueFormat;
 use crate::jose::jws::VerifiedPayload;
 use crate::json::{self, Node};
-use crate::policy::protobuf_value;
+use crate::policy::identity::encoded_value;
 
 /// The claim to which these names lead.
 fn find<'p>(payload: &'p VerifiedPayload<'_>, claim: &[String]) -> Option<&'p Node<'p>> {
@@ -33,7 +33,7 @@ pub(super) fn header_values(
     let texts: Vec<String> = match (format, value) {
         (_, Node::Null) => Vec::new(),
         (ValueFormat::ProtobufValue, value) => {
-            vec![STANDARD.encode(protobuf_value::encode(&value.to_value()))]
+            vec![encoded_value(&value.to_value())]
         }
         (ValueFormat::Csv, value) => {
             one(elements(payload, claim, value).map(|elements| elements.join(",")))

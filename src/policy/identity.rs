@@ -18,6 +18,9 @@ use crate::sorted;
 /// The longest value of the header with the whole payload: what reads it, Envoy's `header_to_metadata`,
 /// passes over 8 KiB and more as if there were none, and a policy that denies would then not apply.
 const MOST_PAYLOAD_OCTETS: usize = 8 * 1024 - 1;
+/// How deep the messages in it may nest: protobuf's parsers read no more, and what they do not read is
+/// passed over, too.
+const MOST_PAYLOAD_DEPTH: usize = 100;
 
 /// What a good token of a provider becomes.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -59,9 +62,12 @@ impl Outputs {
     pub(super) fn admit(&self, payload: &VerifiedPayload<'_>) -> Result<(), Reason> {
         let is_nobody =
             self.consumer.as_ref().is_some_and(|own| consumer_name(own, payload).is_none());
-        let is_long = self.payload_value_header.is_some()
-            && self.payload_value(payload).len() > MOST_PAYLOAD_OCTETS;
-        if is_nobody || is_long { Err(Reason::ClaimsNotAllowed) } else { Ok(()) }
+        let is_unreadable = self.payload_value_header.is_some() && {
+            let value = self.normalized(payload);
+            protobuf_value::depth(&value) > MOST_PAYLOAD_DEPTH
+                || encoded_value(&value).len() > MOST_PAYLOAD_OCTETS
+        };
+        if is_nobody || is_unreadable { Err(Reason::ClaimsNotAllowed) } else { Ok(()) }
     }
 
     /// The edits that a verified token brings, beside those that are fixed.
@@ -76,7 +82,10 @@ impl Outputs {
         });
         // One only, of several tokens the last: two of them would be joined, and read as none.
         let whole = whole.chain(self.payload_value_header.iter().map(|name| {
-            RequestEdit::Replace(name.clone(), self.payload_value(payload).into_bytes())
+            RequestEdit::Replace(
+                name.clone(),
+                encoded_value(&self.normalized(payload)).into_bytes(),
+            )
         }));
         let mut claims = Vec::new();
         for ClaimToHeader { header_name: name, claim, format } in &self.claim_headers {
@@ -115,11 +124,6 @@ impl Outputs {
         self.claim_parameters.iter().filter_map(encoded).collect()
     }
 
-    /// The payload as a `google.protobuf.Value`.
-    fn payload_value(&self, payload: &VerifiedPayload<'_>) -> String {
-        STANDARD.encode(protobuf_value::encode(&self.normalized(payload)))
-    }
-
     /// The claims, those named by `space_delimited_claims` split into lists, as natively.
     fn normalized(&self, payload: &VerifiedPayload<'_>) -> Value {
         let mut claims = payload.claims().to_map();
@@ -148,6 +152,11 @@ impl Outputs {
             .chain(self.consumer.iter().map(|consumer| &consumer.header_name))
             .chain(names(&self.fixed))
     }
+}
+
+/// A serialized `google.protobuf.Value`, as text.
+pub(super) fn encoded_value(value: &Value) -> String {
+    STANDARD.encode(protobuf_value::encode(value))
 }
 
 /// The name for what this token's claim says.

@@ -13,6 +13,20 @@ pub(super) fn encode(value: &Value) -> Vec<u8> {
     writer.0
 }
 
+/// How deep the messages within the message nest, at most.
+pub(super) fn depth(value: &Value) -> usize {
+    let deepest = |values: &mut dyn Iterator<Item = &Value>| values.map(depth).max();
+    match value {
+        // `Struct`, its entry, and the `Value` in that.
+        Value::Object(members) => {
+            3_usize.saturating_add(deepest(&mut members.values()).unwrap_or(0))
+        }
+        // `ListValue`, and the `Value` in it.
+        Value::Array(items) => 2_usize.saturating_add(deepest(&mut items.iter()).unwrap_or(0)),
+        _ => 0,
+    }
+}
+
 /// A message, its last octet first.
 struct Writer(Vec<u8>);
 
@@ -121,6 +135,8 @@ mod tests {
         for _ in 0..90 {
             value = json!([value]);
         }
+        assert_eq!(depth(&value), 180);
+        assert_eq!(depth(&json!({"a": [1], "b": {"c": [{}], "d": {}}})), 3 + 3 + 2 + 3);
         assert_eq!(decoded(&value), Some(value));
     }
 
