@@ -127,12 +127,13 @@ fn date(
     }
 }
 
+/// A `NumericDate` (RFC 7519 section 2) in whole seconds; none where it is negative or beyond 64 bits.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "the range is checked first, and decimals are meant to go"
 )]
-fn whole_seconds(number: &Number) -> Option<u64> {
+pub fn whole_seconds(number: &Number) -> Option<u64> {
     /// 2^64 as a float, exactly.
     const END: f64 = 18_446_744_073_709_551_616.0;
     // Through a double, as natively; it is exact for the next few million years.

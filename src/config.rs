@@ -6,25 +6,34 @@
 
 pub mod authorization;
 pub mod condition;
+pub mod error_responses;
 pub mod fields;
 mod headers;
+pub mod issuer;
 pub mod mapping;
 pub mod matching;
 pub mod path;
 pub mod path_template;
+pub mod protected_resource;
 pub mod protobuf_struct;
 mod read;
 pub mod reader;
 mod remote;
 mod requirement;
+mod shadow;
+pub mod step_up;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::config::authorization::Authorization;
 use crate::config::condition::Condition;
+use crate::config::error_responses::ErrorResponses;
+use crate::config::issuer::PatternedIssuer;
 use crate::config::mapping::{ClaimToHeader, ClaimToParameter, ClaimToPath, Consumer, SetHeader};
 use crate::config::matching::{RouteMatch, StringMatch};
+use crate::config::protected_resource::ProtectedResource;
+use crate::config::step_up::StepUp;
 
 /// `JwtAuthentication`.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -54,6 +63,24 @@ pub struct Config {
     pub authorization: Option<Authorization>,
     /// Ours: the memory for tables that make signatures of keys in use cheap.
     pub key_tables: KeyTables,
+    /// Ours: what becomes of requests that are refused. Default: `enforce`.
+    pub mode: Mode,
+    /// Ours: what they get.
+    pub error_responses: ErrorResponses,
+    /// Ours: what clients are told of where to get tokens.
+    pub protected_resources: Vec<ProtectedResource>,
+    /// Ours: a candidate; it decides nothing, and what it would decide otherwise is counted.
+    pub shadow: Option<Box<Config>>,
+}
+
+/// Ours: what becomes of requests that are refused.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Mode {
+    /// `enforce`: they are.
+    #[default]
+    Enforce,
+    /// `report_only`: they pass, without claims, and are counted.
+    ReportOnly,
 }
 
 /// `JwtProvider`: one issuer, where its tokens are, and what becomes of them.
@@ -61,8 +88,11 @@ pub struct Config {
 pub struct Provider {
     /// The `iss` that tokens must have, compared exactly. Empty: any, or none.
     pub issuer: String,
-    /// Ours: several, in place of `issuer`, all of which sign with the same keys.
+    /// Ours: several, in place of `issuer`, all of which sign with the same keys; with `discovery`,
+    /// each with its own.
     pub issuers: Vec<String>,
+    /// Ours: whatever looks like this, in place of `issuer`.
+    pub issuer_pattern: Option<PatternedIssuer>,
     /// The token's `aud` must name one of these; empty: not checked. Compared without `http://`,
     /// `https://` and one trailing slash.
     pub audiences: Vec<String>,
@@ -180,8 +210,8 @@ pub enum RemoteSource {
     },
     /// `discovery`, ours: where the issuer's metadata says.
     Discovery {
-        /// The Envoy cluster that leads to the issuer.
-        cluster: String,
+        /// The Envoy cluster that leads to the issuer, or to all that have none in `clusters`.
+        cluster: Option<String>,
         /// `document`; none: first the one, then the other.
         document: Option<Document>,
         /// Clusters by host, for keys that are elsewhere.
@@ -244,6 +274,10 @@ pub struct Rule {
     pub requires: Option<Requirement>,
     /// Ours: what the claims of their tokens must be.
     pub authorization: Option<Condition>,
+    /// Ours: how their users must have authenticated.
+    pub step_up: Option<StepUp>,
+    /// Ours: what becomes of those that are refused; not set: what `mode` of the whole says.
+    pub mode: Option<Mode>,
     /// Ours: headers that a request gets which the rule lets through. Clients' copies are struck.
     pub set_headers: Vec<SetHeader>,
     /// Ours: segments of the path that claims replace.

@@ -3,14 +3,19 @@
 //! Statuses and texts are those of the native filter, so that clients and dashboards built on
 //! them keep working. Codes are stable: logs and counters use them.
 
+mod challenge;
 mod reason;
+mod responses;
 
+use std::borrow::Cow;
 use std::rc::Rc;
 use std::time::Duration;
 
 use serde_json::json;
 
 pub use crate::denial::reason::Reason;
+pub use crate::denial::responses::Responses;
+use crate::denial::responses::Told;
 use crate::request::RequestHead;
 
 /// A refusal: the reason, and when to come back where that is known.
@@ -22,8 +27,9 @@ pub struct Denial {
     pub retry_after: Option<Duration>,
     /// The place of the provider that refused, if it was one.
     pub provider: Option<usize>,
-    /// The scopes with which the request would have passed, separated by spaces.
-    pub scopes: Option<Rc<str>>,
+    /// What the challenge asks for: scopes with which the request would have passed, separated by
+    /// spaces, or parameters of RFC 9470.
+    pub asked: Option<Rc<str>>,
 }
 
 /// The answer to a refused request.
@@ -36,9 +42,9 @@ pub struct Rejection {
     /// gRPC status, used by the host when the request is gRPC.
     pub grpc_status: i32,
     /// Headers of the answer.
-    pub headers: Vec<(&'static str, String)>,
+    pub headers: Vec<(String, String)>,
     /// Text of the answer.
-    pub body: &'static str,
+    pub body: Cow<'static, str>,
     /// What `%RESPONSE_CODE_DETAILS%` shows: the native filter's words.
     pub details: String,
     /// What is left in the filter state: key and text.
@@ -46,19 +52,23 @@ pub struct Rejection {
 }
 
 /// How refusals are told.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Manner {
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Manner<'a> {
     /// The status when keys cannot be had: 401 or 503.
     pub keys_unavailable_status: u16,
     /// Whether body and challenge are left out.
     pub strip: bool,
     /// The key of the filter state that receives code and text.
-    pub state_key: Option<String>,
+    pub state_key: Option<&'a str>,
+    /// How the answer looks; none: as natively.
+    pub responses: Option<&'a Responses>,
+    /// Where clients can read which issuers they may ask.
+    pub resource_metadata: Option<&'a str>,
 }
 
 impl From<Reason> for Denial {
     fn from(reason: Reason) -> Self {
-        Self { reason, retry_after: None, provider: None, scopes: None }
+        Self { reason, retry_after: None, provider: None, asked: None }
     }
 }
 
@@ -69,7 +79,7 @@ impl Denial {
     }
 
     /// The answer.
-    pub fn into_rejection(self, head: &RequestHead, manner: Manner) -> Rejection {
+    pub fn into_rejection(self, head: &RequestHead, manner: Manner<'_>) -> Rejection {
         let status = match self.reason {
             Reason::AudienceNotAllowed => 403,
             reason if reason.is_about_authorization() => 403,
@@ -77,87 +87,41 @@ impl Denial {
             reason if reason.is_our_fault() => 503,
             _ => 401,
         };
+        let text = self.reason.text();
+        let told = match manner.responses {
+            Some(responses) => responses.tell(self.reason, status, head),
+            None => Told { status, headers: Vec::new(), body: text.into() },
+        };
         let mut headers = Vec::new();
-        if status != 503 && !manner.strip {
-            let challenge = self.challenge(head);
-            headers.extend(challenge.map(|challenge| ("www-authenticate", challenge)));
+        // A status that is to hide the reason would be betrayed by a challenge.
+        if matches!(told.status, 401 | 403) && status != 503 && !manner.strip {
+            let challenge = self.challenge(head, manner.resource_metadata);
+            headers.extend(challenge.map(|challenge| ("www-authenticate".to_owned(), challenge)));
         }
         if let Some(wait) = self.retry_after.filter(|_| status == 503) {
             // Whole seconds, rounded up, at least one: zero would invite a storm.
             let seconds = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).max(1);
-            headers.push(("retry-after", seconds.to_string()));
+            headers.push(("retry-after".to_owned(), seconds.to_string()));
         }
-        let text = self.reason.text();
+        headers.extend(told.headers);
         Rejection {
             reason: self.reason,
-            status,
+            status: told.status,
             grpc_status: match status {
                 403 => 7,
                 503 => 14,
                 _ => 16,
             },
             headers,
-            body: if manner.strip { "" } else { text },
+            body: if manner.strip { "".into() } else { told.body },
             // White space would split the field of an access log.
             details: format!("jwt_authn_access_denied{{{}}}", text.replace(' ', "_")),
             state: manner.state_key.map(|key| {
                 let code = self.reason.native_code();
-                (key, json!({ "code": code, "message": text }).to_string())
+                (key.to_owned(), json!({ "code": code, "message": text }).to_string())
             }),
         }
     }
-
-    /// The challenge of RFC 6750 section 3: no error code where no token came, and with the scopes
-    /// where those of the token do not suffice (section 3.1). None where the client can do nothing
-    /// about its token.
-    fn challenge(&self, head: &RequestHead) -> Option<String> {
-        let error = match (self.reason, &self.scopes) {
-            (Reason::TokenMissing, _) => String::new(),
-            // Scopes hold neither quotes nor backslashes.
-            (Reason::InsufficientScope, Some(scopes)) => {
-                format!(", error=\"insufficient_scope\", scope=\"{scopes}\"")
-            }
-            (reason, _) if reason.is_about_authorization() => return None,
-            _ => ", error=\"invalid_token\"".to_owned(),
-        };
-        Some(format!("Bearer realm=\"{}\"{error}", realm(head)))
-    }
-}
-
-/// Longest path in the realm, in octets, as natively.
-const MAX_REALM_PATH: usize = 256;
-/// Longest host in the realm, in octets: the longest name DNS knows, with a port.
-const MAX_REALM_HOST: usize = 262;
-
-/// `scheme://host/path`: what the client asked for, without the query, which may hold a token.
-/// Empty, as natively, for a request without a path.
-fn realm(head: &RequestHead) -> String {
-    if head.value(":path").is_none() {
-        return String::new();
-    }
-    let scheme = match head.value("x-forwarded-proto").or_else(|| head.value(":scheme")) {
-        Some(scheme) if scheme.eq_ignore_ascii_case(b"https") => "https",
-        _ => "http",
-    };
-    let path = match head.value("x-envoy-original-path") {
-        Some(path) => path.split(|octet| matches!(octet, b'?' | b'#')).next().unwrap_or_default(),
-        None => head.path(),
-    };
-    let host = quotable(head.value(":authority").unwrap_or_default(), MAX_REALM_HOST);
-    format!("{scheme}://{host}{}", quotable(path, MAX_REALM_PATH))
-}
-
-/// At most `longest` octets of `text`, safe inside a quoted-string (RFC 9110 section 5.6.4).
-/// What is not visible ASCII is left out: neither paths nor hosts hold it rightfully.
-fn quotable(text: &[u8], longest: usize) -> String {
-    let mut quoted = String::new();
-    for octet in text.iter().take(longest).filter(|octet| octet.is_ascii_graphic()) {
-        if matches!(octet, b'"' | b'\\') {
-            quoted.push('\\');
-        }
-        quoted.push(char::from(*octet));
-    }
-    quoted
 }
 
 #[cfg(test)]
@@ -174,30 +138,6 @@ mod tests {
     }
 
     #[test]
-    fn realm_is_bounded_escaped_and_without_query() {
-        #[track_caller]
-        fn check(headers: &[(&str, &str)], expected: &str) {
-            assert_eq!(realm(&head(headers)), expected);
-        }
-        let at = |path| [(":authority", "h:1"), (":scheme", "http"), (":path", path)];
-        check(&at("/a?access_token=secret"), "http://h:1/a");
-        check(&at("/a\"\\b"), "http://h:1/a\\\"\\\\b");
-        check(&at("/\u{e4}\r\nx: y"), "http://h:1/x:y");
-        check(&at(&"/x".repeat(500)), &format!("http://h:1{}", "/x".repeat(128)));
-        check(
-            &[
-                (":authority", "h"),
-                ("x-forwarded-proto", "https"),
-                (":path", "/new"),
-                ("x-envoy-original-path", "/old?t=secret"),
-            ],
-            "https://h/old",
-        );
-        check(&[(":path", "/")], "http:///");
-        check(&[(":authority", "h")], "");
-    }
-
-    #[test]
     fn answers() {
         let head = head(&[(":authority", "h"), (":path", "/p")]);
         let reject = |denial: Denial, keys_unavailable_status| {
@@ -206,7 +146,8 @@ mod tests {
 
         let missing = reject(Reason::TokenMissing.into(), 503);
         assert_eq!((missing.status, missing.grpc_status), (401, 16));
-        assert_eq!(missing.headers, [("www-authenticate", "Bearer realm=\"http://h/p\"".into())]);
+        let challenge = "Bearer realm=\"http://h/p\"".to_owned();
+        assert_eq!(missing.headers, [("www-authenticate".to_owned(), challenge)]);
         assert_eq!(missing.details, "jwt_authn_access_denied{Jwt_is_missing}");
 
         let audience = reject(Reason::AudienceNotAllowed.into(), 503);
@@ -217,13 +158,17 @@ mod tests {
         let keys = Denial { retry_after: wait, ..Reason::KeysUnavailable.into() };
         let unavailable = reject(keys.clone(), 503);
         assert_eq!((unavailable.status, unavailable.grpc_status), (503, 14));
-        assert_eq!(unavailable.headers, [("retry-after", "2".into())]);
+        assert_eq!(unavailable.headers, [("retry-after".to_owned(), "2".to_owned())]);
         assert_eq!(reject(keys, 401).headers[0].0, "www-authenticate");
 
-        let state_key = Some("failed".to_owned());
-        let manner = Manner { strip: true, state_key, keys_unavailable_status: 503 };
+        let manner = Manner {
+            strip: true,
+            state_key: Some("failed"),
+            keys_unavailable_status: 503,
+            ..Manner::default()
+        };
         let stripped = Denial::from(Reason::Expired).into_rejection(&head, manner);
-        assert_eq!((stripped.status, stripped.body, stripped.headers), (401, "", vec![]));
+        assert_eq!((stripped.status, &*stripped.body, stripped.headers), (401, "", vec![]));
         assert_eq!(stripped.details, "jwt_authn_access_denied{Jwt_is_expired}");
         let state = r#"{"code":3,"message":"Jwt is expired"}"#;
         assert_eq!(stripped.state, Some(("failed".to_owned(), state.to_owned())));

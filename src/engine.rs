@@ -9,6 +9,7 @@
 mod effect;
 mod fetching;
 mod log_limit;
+mod roll_out;
 mod waiting;
 
 use std::collections::VecDeque;
@@ -26,9 +27,9 @@ use crate::jwks::Keys;
 use crate::jwks::answer::Cause;
 use crate::jwks::key_store::KeyStore;
 use crate::policy::check::Budget;
-use crate::policy::evaluate::{Evaluation, Patience, Verdict, Wanted};
+use crate::policy::evaluate::{Evaluation, Patience, Permit, Verdict, Wanted};
 use crate::policy::verified_tokens::VerifiedTokens;
-use crate::policy::{Policy, ProviderIndex};
+use crate::policy::{Policy, Provider, ProviderIndex};
 use crate::request::{PropertyPath, RequestEdits, RequestHead};
 use crate::time::UnixTime;
 
@@ -48,6 +49,7 @@ pub struct Engine {
     effects: VecDeque<Effect>,
     told_of_distrust: bool,
     log_limit: LogLimit,
+    roll_out_log: LogLimit,
     now: UnixTime,
     /// Before this, no key store wants anything: most requests need not look.
     due: UnixTime,
@@ -57,11 +59,10 @@ impl Engine {
     /// An engine for this policy.
     pub fn new(policy: Policy) -> Self {
         let memory = &policy.table_memory;
-        let providers = policy.providers.iter();
-        let keys: Vec<_> = providers.map(|provider| provider.keys.keys(memory)).collect();
+        let providers = || policy.all_providers();
+        let keys: Vec<_> = providers().map(|provider| provider.keys.keys(memory)).collect();
         let shown = keys.iter().map(|_| Shown::default()).collect();
-        let verified = policy.providers.iter().map(|provider| VerifiedTokens::new(provider.cache));
-        let verified = verified.collect();
+        let verified = providers().map(|provider| VerifiedTokens::new(provider.cache)).collect();
         let mut this = Self { policy: Some(policy), keys, shown, verified, ..Self::closed() };
         this.settle();
         this
@@ -78,6 +79,7 @@ impl Engine {
             effects: VecDeque::new(),
             told_of_distrust: false,
             log_limit: LogLimit::default(),
+            roll_out_log: LogLimit::default(),
             now: UnixTime::default(),
             due: UnixTime::MAX,
         }
@@ -91,19 +93,26 @@ impl Engine {
         now: UnixTime,
     ) -> Decision {
         self.advance(now);
+        if let Some(served) = self.policy.as_ref().and_then(|policy| policy.serve(&head)) {
+            self.count(Counter::Served);
+            return Decision::Serve(served);
+        }
         let patience = match self.waiting.is_ample() {
             true => Patience::Left,
             false => Patience::Scarce,
         };
-        match self.decide(&head, now, patience) {
-            Decided::Allowed(edits) => Decision::Forward(edits),
-            Decided::Denied(rejection) => Decision::Reject(rejection),
+        let decided = match self.decide(&head, now, patience) {
             Decided::MustWait(wanted) if !self.waiting.has_room_for(&wanted) => {
                 // Its keys are looked for all the same, so that the next attempt may pass.
                 self.want(&wanted);
                 self.drive();
                 self.decide_without_room(&head)
             }
+            decided => decided,
+        };
+        match decided {
+            Decided::Allowed(edits) => Decision::Forward(edits),
+            Decided::Denied(rejection) => Decision::Reject(rejection),
             Decided::MustWait(wanted) => {
                 self.count(Counter::Waited);
                 let deadline = now.after(self.longest_wait(&wanted));
@@ -149,7 +158,7 @@ impl Engine {
 
     /// What requests must come with beside their headers.
     pub fn properties(&self) -> Vec<PropertyPath> {
-        self.policy.as_ref().map(|policy| policy.properties.clone()).unwrap_or_default()
+        self.policy.as_ref().map(Policy::all_properties).unwrap_or_default()
     }
 
     /// The name of a counter; Envoy shows it behind `wasmcustom.`.
@@ -201,14 +210,26 @@ impl Engine {
     }
 
     fn decide(&mut self, head: &RequestHead, arrived: UnixTime, patience: Patience) -> Decided {
-        match self.evaluate(head, arrived, patience) {
-            Verdict::Allow(permit) => {
-                self.count(Counter::Allowed);
-                Decided::Allowed(permit.into_edits())
-            }
+        let decided = match self.evaluate(head, arrived, patience) {
+            Verdict::Allow(permit) => self.allow(permit),
             Verdict::Deny(denial) => Decided::Denied(self.reject(denial, head)),
+            Verdict::Report { permit, denial, wanted } => {
+                self.report(&denial);
+                if !wanted.is_empty() {
+                    self.want(&wanted);
+                    self.drive();
+                }
+                self.allow(permit)
+            }
             Verdict::Wait(wanted) => Decided::MustWait(wanted),
-        }
+        };
+        self.consult_shadow(head, arrived, &decided);
+        decided
+    }
+
+    fn allow(&mut self, permit: Permit) -> Decided {
+        self.count(Counter::Allowed);
+        Decided::Allowed(permit.into_edits())
     }
 
     fn evaluate(&mut self, head: &RequestHead, arrived: UnixTime, patience: Patience) -> Verdict {
@@ -263,18 +284,17 @@ impl Engine {
     }
 
     /// A request that would have to wait, and cannot: optional tokens may let it pass.
-    fn decide_without_room(&mut self, head: &RequestHead) -> Decision {
-        match self.evaluate(head, self.now, Patience::Exhausted) {
-            Verdict::Allow(permit) => {
-                self.count(Counter::Allowed);
-                Decision::Forward(permit.into_edits())
-            }
+    fn decide_without_room(&mut self, head: &RequestHead) -> Decided {
+        let decided = match self.evaluate(head, self.now, Patience::Exhausted) {
+            Verdict::Allow(permit) | Verdict::Report { permit, .. } => self.allow(permit),
             Verdict::Deny(_) | Verdict::Wait(_) => {
                 let retry_after = Some(RETRY_WHEN_CROWDED);
                 let denial = Denial { retry_after, ..Reason::TooManyWaiting.into() };
-                Decision::Reject(self.reject(denial, head))
+                Decided::Denied(self.reject(denial, head))
             }
-        }
+        };
+        self.consult_shadow(head, self.now, &decided);
+        decided
     }
 
     fn want(&mut self, wanted: &[Wanted]) {
@@ -296,7 +316,7 @@ impl Engine {
     }
 
     fn longest_wait(&self, wanted: &[Wanted]) -> Duration {
-        let providers = self.policy.iter().flat_map(|policy| &policy.providers).enumerate();
+        let providers = self.policy.iter().flat_map(Policy::all_providers).enumerate();
         providers
             .filter(|(index, _)| wanted.iter().any(|wanted| wanted.provider == *index))
             .map(|(_, provider)| provider.key_wait)
@@ -306,7 +326,7 @@ impl Engine {
 
     fn reject(&mut self, denial: Denial, head: &RequestHead) -> Rejection {
         let manner = match &self.policy {
-            Some(policy) => policy.manner(denial.provider),
+            Some(policy) => policy.manner(denial.provider, head),
             None => Manner { keys_unavailable_status: 503, ..Manner::default() },
         };
         let rejection = denial.into_rejection(head, manner);
@@ -328,8 +348,11 @@ impl Engine {
     }
 
     fn provider_name(&self, provider: ProviderIndex) -> &str {
-        let policy = self.policy.as_ref();
-        policy.and_then(|policy| policy.providers.get(provider)).map_or("?", |found| &found.name)
+        self.provider(provider).map_or("?", |found| &found.name)
+    }
+
+    fn provider(&self, provider: ProviderIndex) -> Option<&Provider> {
+        self.policy.as_ref()?.all_providers().nth(provider)
     }
 
     fn count(&mut self, counter: Counter) {

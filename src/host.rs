@@ -10,6 +10,7 @@
 //! - the engine belongs to its root context, never to a static: a VM can hold several roots.
 
 mod abi;
+mod metrics;
 mod stream;
 
 use std::cell::{Cell, RefCell};
@@ -19,16 +20,17 @@ use std::time::Duration;
 
 use proxy_wasm::hostcalls::dispatch_http_call;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::{BufferType, ContextType, LogLevel, MapType, MetricType};
+use proxy_wasm::types::{BufferType, ContextType, LogLevel, MapType};
 
 use crate::denial::{Denial, Manner, Reason, Rejection};
 use crate::engine::{self, Effect, Engine, FetchId, FetchRequest, StreamId};
 use crate::host::abi::HostError;
+use crate::host::metrics::Metrics;
 use crate::host::stream::Stream;
 use crate::jwks::answer::{Answer, Cause, FetchFailure};
 use crate::jwks::key_set::MAX_SET_OCTETS;
 use crate::jwks::key_store::NotShared;
-use crate::policy::Policy;
+use crate::policy::{Policy, Served};
 use crate::request::{RequestEdit, RequestHead};
 use crate::time::UnixTime;
 
@@ -37,6 +39,9 @@ proxy_wasm::main! {{
     proxy_wasm::set_log_level(LogLevel::Info);
     proxy_wasm::set_root_context(|id| Box::new(Root { id, gate: Rc::new(Gate::closed()) }));
 }}
+
+/// For answers that no gRPC client gets.
+const NO_GRPC_STATUS: i32 = -1;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -53,13 +58,6 @@ const MAX_ANSWERS_PER_TURN: usize = 32;
 /// next tick.
 const MAX_STEPS_PER_TURN: usize = 1024;
 
-/// A metric, as the engine knows it.
-#[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
-enum Metric {
-    Counter(engine::Counter),
-    Gauge(engine::Gauge),
-}
-
 /// The engine of one plugin in one worker, and what the host needs to remember for it.
 struct Gate {
     engine: RefCell<Engine>,
@@ -71,7 +69,7 @@ struct Gate {
     dispatched: RefCell<BTreeMap<u32, FetchId>>,
     /// Requests that waited, and may not go on: they wait still, or were refused.
     held: RefCell<BTreeSet<u32>>,
-    metrics: RefCell<BTreeMap<Metric, u32>>,
+    metrics: Metrics,
     /// When the next tick was asked for.
     tick: Cell<Option<UnixTime>>,
 }
@@ -83,7 +81,7 @@ impl Gate {
             for_root: RefCell::default(),
             dispatched: RefCell::default(),
             held: RefCell::default(),
-            metrics: RefCell::default(),
+            metrics: Metrics::default(),
             answers: RefCell::default(),
             tick: Cell::default(),
         }
@@ -100,13 +98,9 @@ impl Gate {
             let effect = self.engine.borrow_mut().next_effect();
             let Some(effect) = effect else { break };
             match effect {
-                Effect::Count(counter) => self.vary(Metric::Counter(counter), 1),
-                Effect::Vary(gauge, by) => self.vary(Metric::Gauge(gauge), by),
-                Effect::Measure(gauge, value) => {
-                    if let Some(id) = self.metric(Metric::Gauge(gauge)) {
-                        abi::record(id, value);
-                    }
-                }
+                Effect::Count(counter) => self.metrics.count(counter, &self.engine),
+                Effect::Vary(gauge, by) => self.metrics.vary(gauge, by, &self.engine),
+                Effect::Measure(gauge, value) => self.metrics.record(gauge, value, &self.engine),
                 Effect::Log(level, line) => log(level, &line),
                 Effect::Reject(..) | Effect::Resume(..) => {
                     self.answers.borrow_mut().push_back(effect);
@@ -214,26 +208,9 @@ impl Gate {
         }
     }
 
-    fn vary(&self, metric: Metric, by: i64) {
-        if let Some(id) = self.metric(metric) {
-            abi::increment(id, by);
-        }
-    }
-
-    /// The host's number for a metric.
-    fn metric(&self, metric: Metric) -> Option<u32> {
-        let known = self.metrics.borrow().get(&metric).copied();
-        known.or_else(|| {
-            let engine = self.engine.borrow();
-            let (kind, name) = match metric {
-                Metric::Counter(counter) => (MetricType::Counter, engine.counter_name(counter)),
-                Metric::Gauge(gauge) => (MetricType::Gauge, engine.gauge_name(gauge)),
-            };
-            drop(engine);
-            let id = abi::define_metric(kind, &name).ok()?;
-            self.metrics.borrow_mut().insert(metric, id);
-            Some(id)
-        })
+    /// No tick will come for it any more.
+    fn retire(&self) {
+        self.metrics.tell_at_once(&self.engine);
     }
 
     fn is_busy(&self) -> bool {
@@ -246,6 +223,7 @@ impl Gate {
         let engine = self.engine.borrow();
         let (now, wanted) = (engine.now(), engine.next_wake_up());
         drop(engine);
+        let wanted = wanted.into_iter().chain(self.metrics.due()).min();
         // The epoch: overdue, and the same each time.
         let wanted = if self.is_busy() { Some(UnixTime::default()) } else { wanted };
         if self.tick.replace(wanted) != wanted {
@@ -262,6 +240,11 @@ struct Root {
 }
 
 impl Context for Root {
+    fn on_done(&mut self) -> bool {
+        self.gate.retire();
+        true
+    }
+
     fn on_http_call_response(&mut self, token: u32, headers: usize, _body: usize, _: usize) {
         let id = self.gate.dispatched.borrow_mut().remove(&token);
         let (Some(id), Ok(now)) = (id, abi::now()) else { return };
@@ -275,13 +258,17 @@ impl Context for Root {
 
 impl RootContext for Root {
     fn on_configure(&mut self, _size: usize) -> bool {
+        // Its streams may still be under way.
+        self.gate.retire();
         let policy = match abi::buffer(BufferType::PluginConfiguration, usize::MAX) {
             Ok(text) => Policy::parse(&text),
             Err(_) => Policy::parse(b""),
         };
         match policy {
             Ok(policy) => {
-                abi::log(LogLevel::Info, &format!("jwt-gate {VERSION}: {}", policy.report()));
+                for line in policy.report() {
+                    abi::log(LogLevel::Info, &format!("jwt-gate {VERSION}: {line}"));
+                }
                 self.gate = Rc::new(Gate::new(Engine::new(policy)));
                 // Fetches begin with the first tick: the canary VM that Envoy configures and
                 // drops at once never gets one.
@@ -303,6 +290,7 @@ impl RootContext for Root {
         let Ok(now) = abi::now() else { return };
         // The host would go on at the same pace.
         self.gate.tick.set(Some(UnixTime::MAX));
+        self.gate.metrics.tell(&self.gate.engine);
         self.gate.engine.borrow_mut().handle_tick(now);
         self.gate.carry_out();
         self.gate.serve_root(self.id);
@@ -326,14 +314,30 @@ fn reject(rejection: &Rejection) {
         abi::log(LogLevel::Error, &format!("jwt-gate: the state could not be set: {error:?}"));
     }
     let headers: Vec<_> =
-        rejection.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        rejection.headers.iter().map(|(name, value)| (&**name, &**value)).collect();
     let sent = abi::send_response(
         rejection.status,
         &rejection.details,
         &headers,
-        rejection.body,
+        &rejection.body,
         rejection.grpc_status,
     );
+    note_unsent(sent);
+}
+
+/// Answers the request of the effective context with what the gate serves.
+fn serve(served: &Served) {
+    note_unsent(abi::send_response(
+        served.status,
+        "jwt_gate_served",
+        &served.headers,
+        &served.body,
+        // Never a gRPC request: what is served is read by other clients.
+        NO_GRPC_STATUS,
+    ));
+}
+
+fn note_unsent(sent: Result<(), HostError>) {
     if let Err(error) = sent {
         abi::log(LogLevel::Error, &format!("jwt-gate: the answer could not be sent: {error:?}"));
     }

@@ -16,7 +16,7 @@
 //! | [`denial`] | refusals, and what clients are told |
 //! | [`config`] | the configuration as written |
 //! | [`text`], [`path`] | texts and paths against patterns |
-//! | [`json`], [`time`], [`expression`] | strict JSON; the time; regular expressions |
+//! | [`json`], [`time`], [`expression`], [`issuer`] | strict JSON; the time; regular expressions; patterns of issuers |
 //! | `sorted` | sorted maps |
 //!
 //! `ARCHITECTURE.md` says what each of them must not know.
@@ -32,6 +32,7 @@ pub mod extract;
 mod header_pairs;
 #[cfg(all(feature = "plugin", target_arch = "wasm32"))]
 mod host;
+pub mod issuer;
 pub mod jose;
 pub mod json;
 pub mod jwks;

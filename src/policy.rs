@@ -8,27 +8,38 @@ pub mod check;
 mod claim_value;
 pub mod evaluate;
 pub mod identity;
+mod issuer;
+pub mod key_source;
+mod protected_resource;
 mod protobuf_value;
 pub mod provider;
+mod report;
 mod requirement;
 mod rewrite;
 pub mod route;
+mod step_up;
 pub mod verified_tokens;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::rc::Rc;
 
 use crate::authorize::Condition;
 use crate::config::reader::{ConfigError, Errors, member_path};
-use crate::config::{self, Config};
-use crate::denial::Manner;
+use crate::config::{self, Config, Mode};
+use crate::denial::{Manner, Responses};
 use crate::jose::table_memory::{DEFAULT_TABLE_OCTETS, TableMemory};
 use crate::policy::authorization::{Policies, template};
 use crate::policy::identity::{IdentityHeaders, identity_parameters};
-pub use crate::policy::provider::{KeySource, Provider, RemoteKeys};
+use crate::policy::issuer::Split;
+pub use crate::policy::key_source::{KeySource, RemoteKeys};
+pub use crate::policy::protected_resource::Served;
+use crate::policy::protected_resource::{ProtectedResource, metadata_address, serve};
+pub use crate::policy::provider::Provider;
 use crate::policy::requirement::{Names, Requirement};
-use crate::policy::rewrite::Writes;
+use crate::policy::rewrite::{Writes, refuse_unstable_routes};
 use crate::policy::route::RouteMatcher;
+use crate::policy::step_up::StepUp;
 use crate::request::{PropertyPath, RequestHead};
 use crate::sorted;
 
@@ -42,7 +53,7 @@ pub struct Policy {
     pub providers: Vec<Provider>,
     keys_unavailable_status: u16,
     /// What the host must tell of a request beside its headers.
-    pub properties: Vec<PropertyPath>,
+    properties: Vec<PropertyPath>,
     /// A part of the counters' names, with a dot behind it if there is one.
     pub stat_prefix: String,
     strip_failure_response: bool,
@@ -57,6 +68,13 @@ pub struct Policy {
     policies: Option<Policies>,
     /// Whether anything is asked of the claims, so that tokens must be at hand after the requirement.
     has_conditions: bool,
+    /// Where no rule matches.
+    mode: Mode,
+    responses: Option<Responses>,
+    resources: Vec<ProtectedResource>,
+    /// A candidate that is asked as well, and decides nothing. Its providers come behind this
+    /// policy's own.
+    pub shadow: Option<Box<Policy>>,
 }
 
 #[derive(Debug)]
@@ -65,6 +83,10 @@ struct Rule {
     requirement: Requirement,
     condition: Option<Condition>,
     writes: Writes,
+    step_up: Option<StepUp>,
+    mode: Mode,
+    /// Its paths, for the report.
+    described: String,
 }
 
 /// What a request is asked for.
@@ -74,6 +96,9 @@ struct Asked<'a> {
     condition: Option<&'a Condition>,
     /// What the rule writes into the request.
     writes: Option<&'a Writes>,
+    /// Of its user.
+    step_up: Option<&'a StepUp>,
+    mode: Mode,
 }
 
 /// `filter_state_rules`: what is required by a text that an earlier filter left.
@@ -102,19 +127,28 @@ impl StateRules {
 impl Policy {
     /// Compiles the text of a configuration, or returns every mistake in it.
     pub fn parse(text: &[u8]) -> Result<Self, Vec<ConfigError>> {
-        let (config, mut errors) = Config::parse(text);
-        let (policy, more) = Self::compile(config);
+        let (mut config, mut errors) = Config::parse(text);
+        let octets = config.key_tables.max_octets.unwrap_or(DEFAULT_TABLE_OCTETS);
+        let table_memory = Rc::new(TableMemory::new(octets));
+        let shadow = config.shadow.take();
+        let (mut policy, more) = Self::compile(config, &table_memory);
+        if let Some(shadow) = shadow {
+            let (shadow, own) = Self::compile(*shadow, &table_memory);
+            policy.shadow = Some(Box::new(shadow));
+            // What the candidate has in common was said where it stands.
+            let is_own =
+                |error: &ConfigError| !more.iter().any(|live| in_shadow(live.clone()) == *error);
+            errors.extend(own.into_iter().map(in_shadow).filter(is_own));
+        }
         errors.extend(more);
         let errors = sorted::list(errors);
         if errors.is_empty() { Ok(policy) } else { Err(errors) }
     }
 
-    fn compile(config: Config) -> (Self, Vec<ConfigError>) {
+    fn compile(config: Config, table_memory: &Rc<TableMemory>) -> (Self, Vec<ConfigError>) {
         let errors = Errors::default();
-        let providers: BTreeMap<String, ProviderIndex> =
-            sorted::map(config.providers.keys().cloned().zip(0..));
-        let count = providers.len();
-        let names = Names { providers, requirements: config.requirement_map };
+        let Split { providers, places } = Split::new(config.providers, &errors);
+        let names = Names { providers: places, requirements: config.requirement_map };
         for requirement in names.requirements.values() {
             // For its mistakes, should no rule use it.
             Requirement::compile(requirement, None, &names, &errors);
@@ -122,20 +156,18 @@ impl Policy {
         let fallback = match &config.default_requirement {
             Some(requirement) => Requirement::compile(requirement, None, &names, &errors),
             // Providers without rules protect everything: the empty list is the commonest mistake.
-            None if config.rules.is_empty() => Requirement::any_provider(count),
+            None if config.rules.is_empty() => Requirement::any_provider(&names),
             None => Requirement::Nothing,
         };
         let rules = (0_usize..).zip(&config.rules);
-        let rules: Vec<Rule> =
-            rules.filter_map(|(index, rule)| Rule::compile(rule, index, &names, &errors)).collect();
+        let rules = rules
+            .filter_map(|(index, rule)| Rule::compile(rule, index, config.mode, &names, &errors));
+        let rules: Vec<Rule> = rules.collect();
         let policies = config.authorization.map(|wire| Policies::compile(&wire, &names, &errors));
-        let table_octets = config.key_tables.max_octets.unwrap_or(DEFAULT_TABLE_OCTETS);
-        let table_memory = Rc::new(TableMemory::new(table_octets));
-        let mut providers: Vec<_> = config
-            .providers
+        let mut providers: Vec<_> = providers
             .into_iter()
             .filter_map(|(name, provider)| {
-                Provider::compile(name, provider, &config.key_sharing, &table_memory, &errors)
+                Provider::compile(name, provider, &config.key_sharing, table_memory, &errors)
             })
             .collect();
         let state_rules =
@@ -160,6 +192,14 @@ impl Policy {
         refuse_unstable_routes(&rules, &policies, &providers, &status_headers, &errors);
         refuse_token_headers(&status_headers, &providers, &errors);
         let written = rules.iter().flat_map(|rule| rule.writes.header_names());
+        let resources = config.protected_resources.into_iter();
+        let resources: Vec<_> = resources
+            .filter_map(|wire| ProtectedResource::compile(wire, &providers, &errors))
+            .collect();
+        let responses = Responses::compile(config.error_responses, &errors);
+        if config.strip_failure_response && responses.is_some() {
+            errors.push("error_responses", "`strip_failure_response` leaves nothing of them");
+        }
         let policy = Self {
             properties,
             stat_prefix: match config.stat_prefix {
@@ -175,60 +215,53 @@ impl Policy {
                 _ => 503,
             },
             providers,
-            table_memory,
+            table_memory: Rc::clone(table_memory),
             rules,
             state_rules,
             fallback,
             policies,
             has_conditions,
+            mode: config.mode,
+            responses,
+            resources,
+            shadow: None,
         };
         (policy, errors.into_sorted())
     }
 
-    /// What is open, in one line for the log: an operator should not find out from an attacker.
-    pub fn report(&self) -> String {
-        let open = Requirement::is_always_met;
-        let rules: Vec<String> = (0_usize..)
-            .zip(&self.rules)
-            .filter(|(_, rule)| open(&rule.requirement) && rule.condition.is_none())
-            .map(|(index, _)| format!("rules[{index}]"))
-            .collect();
-        let rules = match rules.is_empty() {
-            true => "none".to_owned(),
-            false => rules.join(", "),
-        };
-        let rest = match open(&self.fallback) {
-            true => "open (`default_requirement` changes that)",
-            false => "protected",
-        };
-        let texts = self.state_rules.iter().flat_map(|rules| &rules.requirements);
-        let texts = texts.filter(|(_, requirement)| open(requirement)).count();
-        let rest = match texts {
-            0 => rest.to_owned(),
-            texts => format!("{rest}, and open for {texts} texts of `filter_state_rules`"),
-        };
-        let preflights = if self.bypass_cors_preflight { "open" } else { "as other requests" };
-        let (providers, count) = (self.providers.len(), self.rules.len());
-        let policies = self.policies.iter().map(|policies| format!("; {}", policies.report()));
-        let policies: String = policies.collect();
-        format!(
-            "{providers} providers, {count} rules; rules that let everything pass: {rules}; \
-             what no rule matches: {rest}; CORS preflights: {preflights}{policies}"
-        )
+    /// Its own providers, and behind them the candidate's.
+    pub fn all_providers(&self) -> impl Iterator<Item = &Provider> {
+        let shadow = self.shadow.iter().flat_map(|shadow| &shadow.providers);
+        self.providers.iter().chain(shadow)
+    }
+
+    /// What the host must tell of a request, for this policy and the candidate.
+    pub fn all_properties(&self) -> Vec<PropertyPath> {
+        let shadow = self.shadow.iter().flat_map(|shadow| &shadow.properties);
+        sorted::list(self.properties.iter().chain(shadow).cloned())
     }
 
     /// How a refusal by `provider` is told; natively, the only provider speaks for all.
-    pub fn manner(&self, provider: Option<ProviderIndex>) -> Manner {
+    pub fn manner(&self, provider: Option<ProviderIndex>, head: &RequestHead) -> Manner<'_> {
         let provider = match (provider, self.providers.as_slice()) {
             (Some(index), providers) => providers.get(index),
-            (None, [only]) => Some(only),
-            (None, _) => None,
+            (None, providers) => providers
+                .first()
+                .filter(|only| providers.iter().all(|one| one.configured == only.configured)),
         };
         Manner {
             keys_unavailable_status: self.keys_unavailable_status,
             strip: self.strip_failure_response,
-            state_key: provider.and_then(|provider| provider.failed_status_state.clone()),
+            state_key: provider.and_then(|provider| provider.failed_status_state.as_deref()),
+            responses: self.responses.as_ref(),
+            resource_metadata: metadata_address(&self.resources, head),
         }
+    }
+
+    /// What the gate answers itself, whoever asks.
+    pub fn serve(&self, head: &RequestHead) -> Option<Served> {
+        // The usual case should cost nothing.
+        if self.resources.is_empty() { None } else { serve(&self.resources, head) }
     }
 
     /// Whether anything but registered claims is looked at in tokens of some provider.
@@ -249,29 +282,54 @@ impl Policy {
                 .unwrap_or(&self.fallback),
             condition: rule.and_then(|rule| rule.condition.as_ref()),
             writes: rule.map(|rule| &rule.writes),
+            step_up: rule.and_then(|rule| rule.step_up.as_ref()),
+            mode: rule.map_or(self.mode, |rule| rule.mode),
         })
     }
 }
 
 impl Rule {
-    fn compile(wire: &config::Rule, index: usize, names: &Names, errors: &Errors) -> Option<Self> {
+    fn compile(
+        wire: &config::Rule,
+        index: usize,
+        mode: Mode,
+        names: &Names,
+        errors: &Errors,
+    ) -> Option<Self> {
         let template = wire.matches.as_ref().and_then(|matches| template(&matches.path));
         let requirement = match &wire.requires {
             Some(requirement) => Requirement::compile(requirement, template, names, errors),
             None => Requirement::Nothing,
         };
-        if wire.authorization.is_some() && matches!(requirement, Requirement::Nothing) {
-            let path = format!("rules[{index}].authorization");
-            errors
-                .push(&path, "without `requires`, no token is looked at, and there are no claims");
+        for (field, is_set) in
+            [("authorization", wire.authorization.is_some()), ("step_up", wire.step_up.is_some())]
+        {
+            if is_set && matches!(requirement, Requirement::Nothing) {
+                let error = "without `requires`, no token is looked at, and there are no claims";
+                errors.push(&format!("rules[{index}].{field}"), error);
+            }
         }
         let condition = wire.authorization.as_ref();
+        let matches = wire.matches.as_ref()?;
         Some(Self {
             writes: Writes::compile(wire, !matches!(requirement, Requirement::Nothing), errors),
             requirement,
             condition: condition.map(|wire| Condition::compile(wire, template, errors)),
-            matcher: RouteMatcher::new(wire.matches.as_ref()?),
+            matcher: RouteMatcher::new(matches),
+            step_up: wire.step_up.as_ref().map(StepUp::compile),
+            mode: wire.mode.unwrap_or(mode),
+            described: matches.to_string(),
         })
+    }
+}
+
+/// A mistake of the candidate's.
+fn in_shadow(error: ConfigError) -> ConfigError {
+    const SHADOW: &str = "shadow";
+    match error.path.starts_with(SHADOW) {
+        true => error,
+        false if error.path.is_empty() => ConfigError { path: SHADOW.to_owned(), ..error },
+        false => ConfigError { path: format!("{SHADOW}.{}", error.path), ..error },
     }
 }
 
@@ -283,21 +341,25 @@ fn note_claims_read(
     requirements: &[&Requirement],
     policies: &Option<Policies>,
 ) -> bool {
-    let everyone = ProviderIndex::MAX;
-    let mut conditions: Vec<(ProviderIndex, &Condition)> = Vec::new();
+    let everyone = 0..ProviderIndex::MAX;
+    let mut conditions: Vec<(Range<ProviderIndex>, &Condition)> = Vec::new();
     for requirement in requirements {
         conditions.extend(requirement.conditions());
     }
     for rule in rules {
-        conditions.extend(rule.condition.iter().map(|own| (everyone, own)));
+        conditions.extend(rule.condition.iter().map(|own| (everyone.clone(), own)));
     }
     for policy in policies.iter().flat_map(|policies| &policies.list) {
-        let whose = policy.provider.unwrap_or(everyone);
-        conditions.extend(policy.when.iter().map(|when| (whose, when)));
+        let whose = policy.providers.as_ref().unwrap_or(&everyone);
+        conditions.extend(policy.when.iter().map(|when| (whose.clone(), when)));
     }
+    let step_up = rules.iter().find_map(|rule| rule.step_up.as_ref());
     for (index, provider) in providers.iter_mut().enumerate() {
+        if let Some(step_up) = step_up {
+            step_up.claims_read(&mut provider.claims_read);
+        }
         for (whose, condition) in &conditions {
-            if *whose == index || *whose == everyone {
+            if whose.contains(&index) {
                 condition.claims_read(&mut provider.claims_read);
             }
         }
@@ -306,36 +368,7 @@ fn note_claims_read(
         }
     }
     let writes = rules.iter().any(|rule| rule.writes.read_claims());
-    writes || !conditions.is_empty() || policies.is_some()
-}
-
-/// Any change to a request makes Envoy choose its route again, after the gate has decided on the
-/// route before. Where rules ask for the route, the gate must change nothing.
-fn refuse_unstable_routes(
-    rules: &[Rule],
-    policies: &Option<Policies>,
-    providers: &[Provider],
-    status_headers: &[String],
-    errors: &Errors,
-) {
-    let stable = status_headers.is_empty()
-        && providers.iter().all(Provider::changes_nothing)
-        && rules.iter().all(|rule| rule.writes.nothing());
-    let rules = rules.iter().map(|rule| ("rules", Some(&rule.matcher)));
-    let policies = policies.iter().flat_map(|policies| &policies.list);
-    let policies = policies.map(|policy| ("authorization.policies", policy.matcher.as_ref()));
-    let rules = (0_usize..).zip(rules).chain((0_usize..).zip(policies));
-    for (index, (list, matcher)) in rules {
-        let asks = matcher.is_some_and(|matcher| matcher.properties().next().is_some());
-        if !stable && asks {
-            errors.push(
-                &format!("{list}[{index}].match"),
-                "with a condition on the route, every provider must have `forward: true`, and nothing \
-                 may be written into requests: any change makes Envoy choose the route again, after \
-                 the decision",
-            );
-        }
-    }
+    writes || !conditions.is_empty() || policies.is_some() || step_up.is_some()
 }
 
 /// The header that tells of a failed token must not be one that holds tokens.
@@ -343,7 +376,7 @@ fn refuse_token_headers(status_headers: &[String], providers: &[Provider], error
     for provider in providers {
         for name in status_headers.iter().filter(|name| provider.takes_tokens_from_header(name)) {
             errors.push(
-                &member_path("providers", &provider.name),
+                &member_path("providers", &provider.configured),
                 format!("takes tokens from `{name}`, a requirement's `verification_status_header`"),
             );
         }

@@ -137,6 +137,16 @@ impl RequestHead {
         whole.split(|octet| matches!(octet, b'?' | b'#')).next().unwrap_or_default()
     }
 
+    /// The path that the client asked for, before routes changed it, as Envoy keeps it.
+    pub fn original_path(&self) -> &[u8] {
+        match self.value("x-envoy-original-path") {
+            Some(path) => {
+                path.split(|octet| matches!(octet, b'?' | b'#')).next().unwrap_or_default()
+            }
+            None => self.path(),
+        }
+    }
+
     /// The query without its `?`, up to a fragment.
     pub fn query(&self) -> Option<&[u8]> {
         let whole = self.path_and_query();

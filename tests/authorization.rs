@@ -2,76 +2,13 @@
 //! told.
 #![expect(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "tests")]
 
-use std::collections::BTreeMap;
+mod gate;
 
-use jwt_gate::engine::{Counter, Decision, Effect, Engine, StreamId};
+use gate::{Gate, NOW, challenge, run_examples, told};
+use jwt_gate::engine::Counter;
 use jwt_gate::policy::Policy;
-use jwt_gate::request::RequestHead;
-use jwt_gate::time::UnixTime;
 use jwt_gate_demo::keys::{Alg, SigningKey, jwks};
 use serde_json::{Value, json};
-
-const NOW: u64 = 1_800_000_000;
-
-struct Gate {
-    engine: Engine,
-    counted: Vec<Counter>,
-}
-
-impl Gate {
-    #[track_caller]
-    fn new(config: &Value) -> Self {
-        let policy = Policy::parse(config.to_string().as_bytes()).unwrap_or_else(|errors| {
-            panic!("{}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
-        });
-        Self { engine: Engine::new(policy), counted: Vec::new() }
-    }
-
-    fn decide(&mut self, now: u64, headers: &[(&str, &str)]) -> Decision {
-        let octets = |text: &str| text.as_bytes().to_vec();
-        let head = [(":method", "GET"), (":authority", "h"), (":path", "/")];
-        let head = head.iter().filter(|(name, _)| headers.iter().all(|(own, _)| own != name));
-        let head = head.chain(headers).map(|(name, value)| (octets(name), octets(value)));
-        let head = RequestHead::new(head.collect());
-        let now = UnixTime::from_secs(now);
-        let decision = self.engine.handle_request(StreamId(1), head, now);
-        while let Some(effect) = self.engine.next_effect() {
-            if let Effect::Count(counter) = effect {
-                self.counted.push(counter);
-            }
-        }
-        decision
-    }
-
-    /// `pass`, or status and code.
-    #[track_caller]
-    fn ask(&mut self, method: &str, path: &str, token: Option<&str>) -> String {
-        let bearer = format!("Bearer {}", token.unwrap_or_default());
-        let mut headers = vec![(":method", method), (":path", path)];
-        headers.extend(token.map(|_| ("authorization", bearer.as_str())));
-        told(&self.decide(NOW, &headers))
-    }
-
-    #[track_caller]
-    fn get(&mut self, path: &str, token: &str) -> String {
-        self.ask("GET", path, Some(token))
-    }
-}
-
-fn told(decision: &Decision) -> String {
-    match decision {
-        Decision::Forward(_) => "pass".to_owned(),
-        Decision::Reject(rejection) => format!("{} {}", rejection.status, rejection.reason.code()),
-        Decision::Wait => "wait".to_owned(),
-    }
-}
-
-#[track_caller]
-fn challenge(decision: &Decision) -> Option<String> {
-    let Decision::Reject(rejection) = decision else { panic!("{decision:?}") };
-    let found = rejection.headers.iter().find(|(name, _)| *name == "www-authenticate");
-    found.map(|(_, value)| value.clone())
-}
 
 fn key() -> SigningKey {
     SigningKey::generate(Alg::HS256, "k")
@@ -565,38 +502,5 @@ fn claims_are_read_only_where_somebody_asks() {
 /// The examples of `docs/authorization.md` are configurations, and decide as they say.
 #[test]
 fn examples_in_the_documentation() {
-    let text = include_str!("../docs/authorization.md");
-    let mut key_of = BTreeMap::new();
-    let mut gate = None;
-    let (mut configurations, mut requests) = (0, 0);
-    for block in text.split("\n```").skip(1).step_by(2) {
-        let (kind, block) = block.split_once('\n').unwrap();
-        if kind == "json" {
-            let mut config: Value = serde_json::from_str(block).unwrap();
-            if config.get("providers").is_none() {
-                config["providers"] = json!({ "main": {} });
-            }
-            key_of.clear();
-            for (name, provider) in config["providers"].as_object_mut().unwrap() {
-                let key = key();
-                provider["local_jwks"] = json!({ "inline_string": jwks(&[&key]).to_string() });
-                key_of.insert(name.clone(), key);
-            }
-            gate = Some(Gate::new(&config));
-            configurations += 1;
-            continue;
-        }
-        assert_eq!(kind, "requests");
-        let gate = gate.as_mut().unwrap();
-        for line in block.lines() {
-            let (request, expected) = line.split_once(" -> ").unwrap();
-            let mut parts = request.splitn(3, ' ');
-            let (method, path) = (parts.next().unwrap(), parts.next().unwrap());
-            let claims = parts.next().map(|claims| serde_json::from_str::<Value>(claims).unwrap());
-            let token = claims.map(|claims| key_of["main"].sign(&claims));
-            assert_eq!(gate.ask(method, path, token.as_deref()), expected, "{line}");
-            requests += 1;
-        }
-    }
-    assert_eq!((configurations, requests), (9, 52));
+    assert_eq!(run_examples(include_str!("../docs/authorization.md")), (9, 52));
 }

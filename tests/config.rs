@@ -1,5 +1,5 @@
 //! Configurations: what is accepted in which spelling, and every mistake with its place.
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "tests")]
 
 use jwt_gate::policy::Policy;
 use serde_json::{Value, json};
@@ -131,23 +131,9 @@ fn all_mistakes_appear_at_once_each_with_its_path() {
             "providers.q.local_jwks.filename: a plugin cannot read it; put the keys into `inline_string`",
             "providers.q.remote_jwks: `http_uri` or `discovery` is required",
             "providers[\"a b\"]: `remote_jwks` or `local_jwks` is required",
-            "providers[\"a b\"].isuer: unknown field; expected one of: algorithms, allow_weak_keys, \
-         audiences, authorized_parties, claim_to_headers, claim_to_query_parameters, \
-         clear_route_cache, clock_skew, clock_skew_seconds, consumer, failed_status_in_metadata, \
-         forward, forward_payload_header, forward_payload_value_header, from_cookies, \
-         from_headers, from_params, header_in_metadata, issuer, issuers, jwt_cache_config, \
-         local_jwks, local_jwks_is_fallback, max_age, max_lifetime, \
-         normalize_payload_in_metadata, pad_forward_payload_header, payload_in_metadata, \
-         remote_jwks, require_expiration, required_claims, set_headers, subjects, token_types",
-            "providers[\"a b\"].jwks: unknown field; expected one of: algorithms, allow_weak_keys, \
-         audiences, authorized_parties, claim_to_headers, claim_to_query_parameters, \
-         clear_route_cache, clock_skew, clock_skew_seconds, consumer, failed_status_in_metadata, \
-         forward, forward_payload_header, forward_payload_value_header, from_cookies, \
-         from_headers, from_params, header_in_metadata, issuer, issuers, jwt_cache_config, \
-         local_jwks, local_jwks_is_fallback, max_age, max_lifetime, \
-         normalize_payload_in_metadata, pad_forward_payload_header, payload_in_metadata, \
-         remote_jwks, require_expiration, required_claims, set_headers, subjects, token_types",
-            "rule: unknown field; expected one of: authorization, bypass_cors_preflight, default_requirement, filter_state_rules, key_sharing, key_tables, keys_unavailable_status, providers, requirement_map, rules, stat_prefix, strip_failure_response",
+            "providers[\"a b\"].isuer: unknown field; expected one of: algorithms, allow_weak_keys, audiences, authorized_parties, claim_to_headers, claim_to_query_parameters, clear_route_cache, clock_skew, clock_skew_seconds, consumer, failed_status_in_metadata, forward, forward_payload_header, forward_payload_value_header, from_cookies, from_headers, from_params, header_in_metadata, issuer, issuer_claims, issuer_pattern, issuers, jwt_cache_config, local_jwks, local_jwks_is_fallback, max_age, max_lifetime, normalize_payload_in_metadata, pad_forward_payload_header, payload_in_metadata, remote_jwks, require_expiration, required_claims, set_headers, subjects, token_types",
+            "providers[\"a b\"].jwks: unknown field; expected one of: algorithms, allow_weak_keys, audiences, authorized_parties, claim_to_headers, claim_to_query_parameters, clear_route_cache, clock_skew, clock_skew_seconds, consumer, failed_status_in_metadata, forward, forward_payload_header, forward_payload_value_header, from_cookies, from_headers, from_params, header_in_metadata, issuer, issuer_claims, issuer_pattern, issuers, jwt_cache_config, local_jwks, local_jwks_is_fallback, max_age, max_lifetime, normalize_payload_in_metadata, pad_forward_payload_header, payload_in_metadata, remote_jwks, require_expiration, required_claims, set_headers, subjects, token_types",
+            "rule: unknown field; expected one of: authorization, bypass_cors_preflight, default_requirement, error_responses, filter_state_rules, key_sharing, key_tables, keys_unavailable_status, mode, protected_resources, providers, requirement_map, rules, shadow, stat_prefix, strip_failure_response",
             "rules[0]: `match` is required",
             "rules[0].requires: no provider is called `nobody`; there is: a b, p, q",
             "rules[1].match: `prefix`, `path`, `safe_regex`, `path_separated_prefix`, `path_match_policy` or `connect_matcher` is required",
@@ -667,10 +653,10 @@ fn authorization_and_its_mistakes() {
         (
             json!({ "scopes": { "any": ["a b", "", "\"", "\u{e9}"] } }),
             vec![
-                ".scopes.any[0]: expected one scope, without spaces",
+                ".scopes.any[0]: expected one word, without spaces, quotes and backslashes",
                 ".scopes.any[1]: must not be empty",
-                ".scopes.any[2]: expected one scope, without spaces",
-                ".scopes.any[3]: expected one scope, without spaces",
+                ".scopes.any[2]: expected one word, without spaces, quotes and backslashes",
+                ".scopes.any[3]: expected one word, without spaces, quotes and backslashes",
             ],
         ),
         (
@@ -838,7 +824,7 @@ fn token_checks_and_their_mistakes() {
     check(local("max_age", json!("0s")), &["providers.local.max_age: must be longer than 0s"]);
     check(
         local("issuers", json!(["a", "b"])),
-        &["providers.local: only one of `issuer`, `issuers` may be set"],
+        &["providers.local: only one of `issuer`, `issuers`, `issuer_pattern` may be set"],
     );
     for field in ["token_types", "required_claims", "authorized_parties", "issuers"] {
         let line = format!("providers.local.{field}[0]: must not be empty");
@@ -846,16 +832,301 @@ fn token_checks_and_their_mistakes() {
         config["providers"]["local"]["issuer"] = json!("");
         check(config, &[&line]);
     }
-    let discovery = json!({ "discovery": { "cluster": "c", "timeout": "5s" } });
-    let mut config = with("/providers/remote/remote_jwks", discovery);
-    config["providers"]["remote"]["issuers"] = json!(["https://a.example", "https://b.example"]);
+}
+
+/// Ours: issuers that each have their own keys, and issuers by a pattern.
+#[test]
+fn several_issuers_and_their_mistakes() {
+    let several = |issuers: Value, changes: Value| {
+        let mut discovery = json!({ "timeout": "5s", "clusters": { "a.example": "a" } });
+        for (name, value) in changes.as_object().unwrap() {
+            discovery[name] = value.clone();
+        }
+        let mut config = with("/providers/remote/remote_jwks", json!({ "discovery": discovery }));
+        config["providers"]["remote"]["issuers"] = issuers;
+        config
+    };
+    let both = || json!(["https://a.example/x", "https://b.example:8443"]);
+    check(several(both(), json!({ "cluster": "all" })), &[]);
+    let clusters = json!({ "clusters": { "A.example": "a", "b.example:8443": "b" } });
+    check(several(both(), clusters), &[]);
+    check(several(json!("https://a.example"), json!({})), &[]);
+    let list = "providers.remote.issuers";
     check(
-        config,
+        several(both(), json!({})),
+        &[&format!(
+            "{list}[1]: no cluster leads to `b.example:8443`: name one in `discovery.clusters`, or one \
+             for all issuers in `discovery.cluster`"
+        )],
+    );
+    let address = "with `discovery`, must be an address such as https://issuer.example";
+    check(
+        several(
+            json!(["https://a.example", "accounts.test", "https://a.example?x", "urn:a"]),
+            json!({}),
+        ),
         &[
-            "providers.remote.remote_jwks.discovery: the provider's `issuer` must be an address such as \
-         https://issuer.example",
+            &format!("{list}[1]: {address}"),
+            &format!("{list}[2]: {address}"),
+            &format!("{list}[3]: {address}"),
         ],
     );
+    check(
+        several(json!(["https://a.example", "https://a.example/", "https://a.example"]), json!({})),
+        &[
+            &format!("{list}: two providers would be called `remote_a_example` in metrics"),
+            &format!("{list}[2]: is in the list twice"),
+        ],
+    );
+    check(
+        several(json!(["https://a.example/b", "http://a.example/b"]), json!({})),
+        &[&format!("{list}: two providers would be called `remote_a_example_b` in metrics")],
+    );
+    let mut namesake = several(both(), json!({ "cluster": "all" }));
+    namesake["providers"]["remote_a_example_x"] = namesake["providers"]["local"].clone();
+    check(
+        namesake,
+        &[&format!("{list}: two providers would be called `remote_a_example_x` in metrics")],
+    );
+    let many = |count: usize| {
+        let issuers: Vec<_> =
+            (0..count).map(|index| format!("https://a.example/{index}")).collect();
+        several(json!(issuers), json!({}))
+    };
+    check(many(16), &[]);
+    check(
+        many(17),
+        &[&format!("{list}: with `discovery`, at most 16: each is asked for its own keys")],
+    );
+    let mut pinned = many(2);
+    pinned["providers"]["remote"]["local_jwks"] = json!({ "inline_string": jwks() });
+    pinned["providers"]["remote"]["local_jwks_is_fallback"] = json!(true);
+    check(
+        pinned,
+        &[
+            "providers.remote: `local_jwks_is_fallback` does not go with `issuers` and `discovery`: the \
+           local keys would be those of every issuer",
+        ],
+    );
+    let mut two = many(2);
+    two["providers"]["remote"]["issuer"] = json!("https://a.example");
+    check(two, &["providers.remote: only one of `issuer`, `issuers`, `issuer_pattern` may be set"]);
+    // Names that stand for several providers are names as any other.
+    let mut named = many(3);
+    named["rules"] =
+        json!([{ "match": { "prefix": "/" }, "requires": { "provider_name": "remote/0" } }]);
+    check(named, &["rules[0].requires: no provider is called `remote/0`; there is: local, remote"]);
+}
+
+#[test]
+fn issuer_patterns_and_their_mistakes() {
+    let at = "providers.local";
+    let pattern = |pattern: Value, changes: Value| {
+        let mut config = with("/providers/local/issuer_pattern", pattern);
+        config["providers"]["local"]["issuer"] = json!("");
+        for (name, value) in changes.as_object().unwrap() {
+            config["providers"]["local"][name] = value.clone();
+        }
+        config
+    };
+    let good = "https://login.example/{tenantid}/v2.0";
+    check(pattern(json!(good), json!({})), &[]);
+    check(pattern(json!(good), json!({ "issuerClaims": { "tid": "tenantid" } })), &[]);
+    let one = "only one of `issuer`, `issuers`, `issuer_pattern` may be set";
+    for other in [json!({ "issuer": "a" }), json!({ "issuers": ["a"] })] {
+        check(pattern(json!(good), other), &[&format!("{at}: {one}")]);
+    }
+    check(
+        pattern(json!(good), json!({ "issuer_claims": { "tid": "tenant", "x": 1, "y": "" } })),
+        &[
+            &format!(
+                "{at}.issuer_claims.tid: `issuer_pattern` has no such variable; it has: tenantid"
+            ),
+            &format!("{at}.issuer_claims.x: expected a string, found a number"),
+            &format!(
+                "{at}.issuer_claims.y: `issuer_pattern` has no such variable; it has: tenantid"
+            ),
+        ],
+    );
+    check(
+        with("/providers/local/issuer_claims", json!({ "tid": "tenantid" })),
+        &[&format!("{at}.issuer_claims: goes with `issuer_pattern`, whose variables it names")],
+    );
+    // Nothing that is written leaves the provider without an issuer.
+    for (written, why) in [
+        (
+            json!(""),
+            "expected an address such as https://issuer.example/{tenant}, with variables in its path \
+             only: were the host variable, anybody could be an issuer",
+        ),
+        (
+            json!("https://{tenant}.example/"),
+            "expected an address such as https://issuer.example/{tenant}, with variables in its path \
+             only: were the host variable, anybody could be an issuer",
+        ),
+        (
+            json!("https://a.example/"),
+            "has no variable such as {tenant}: without one it is an `issuer`",
+        ),
+        (json!("https://a.example/{x}{y}"), "between two variables there must be text"),
+        (json!(7), "expected a string, found a number"),
+    ] {
+        check(pattern(written, json!({})), &[&format!("{at}.issuer_pattern: {why}")]);
+    }
+    let mut discovered = pattern(json!(good), json!({}));
+    discovered["providers"]["remote"] = json!({
+        "issuer_pattern": good,
+        "remote_jwks": { "discovery": { "cluster": "c", "timeout": "5s" } },
+    });
+    let told = errors(&discovered.to_string());
+    let expected = "providers.remote.remote_jwks.discovery: does not go with `issuer_pattern`: there is \
+                    no one issuer to ask";
+    assert!(told.starts_with(expected), "{told}");
+    // A bad member of a key is bad where it has a meaning only.
+    let keys = |issuer: Value| {
+        let key = json!({ "kty": "oct", "k": "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY",
+            "issuer": issuer });
+        json!({ "local_jwks": { "inline_string": json!({ "keys": [key] }).to_string() } })
+    };
+    for issuer in [json!(good), json!("https://login.example/common/v2.0"), json!("{x}")] {
+        check(pattern(json!(good), keys(issuer)), &[]);
+    }
+    for issuer in
+        [json!(7), json!(null), json!([good]), json!(""), json!("https://h/{"), json!("\u{e9}")]
+    {
+        check(
+            pattern(json!(good), keys(issuer.clone())),
+            &[&format!(
+                "{at}.local_jwks: the key set holds no usable key: `issuer` is neither an issuer nor a \
+                 pattern of some"
+            )],
+        );
+        check(with("/providers/local/local_jwks", keys(issuer)["local_jwks"].clone()), &[]);
+    }
+}
+
+#[test]
+fn answers_and_modes_and_their_mistakes() {
+    let over = |value: Value| json!({ "overrides": [value] });
+    for (field, value, lines) in [
+        ("mode", json!("REPORT"), vec!["mode: expected `enforce` or `report_only`"]),
+        (
+            "error_responses",
+            json!({ "formats": ["html"], "hide_detail": 1, "headers": [
+                { "key": "content-type", "value": "x" }, { "key": "www-authenticate", "value": "x" },
+                { "key": "x", "value": "a\r\nb" }, { "key": "connection", "value": "x" }] }),
+            vec![
+                "error_responses.formats[0]: expected `text`, `json` or `problem_json`",
+                "error_responses.headers[0].key: `content_type` beside `body` says it",
+                "error_responses.headers[1].key: this header is the gate's own",
+                "error_responses.headers[2].value: must not hold control characters",
+                "error_responses.headers[3].key: this header is the gate's own",
+                "error_responses.hide_detail: expected true or false, found a number",
+            ],
+        ),
+        (
+            "error_responses",
+            over(json!({ "reasons": ["expird"], "status": 200, "statuses": [700, "401"],
+                "body": "100%", "content_type": "text/html" })),
+            vec![
+                "error_responses.overrides[0].body: a `%` without a second one; `%%` stands for `%`",
+                "error_responses.overrides[0].content_type: goes with `body`",
+                "error_responses.overrides[0].status: expected a status from 400 to 599",
+                "error_responses.overrides[0].statuses[0]: expected a status from 400 to 599",
+                "error_responses.overrides[0]: changes nothing: expected `status`, `body` or `headers`",
+                "+error_responses.overrides[0].reasons[0]: expected one of: token_missing, ",
+            ],
+        ),
+        (
+            "error_responses",
+            over(json!({ "body": "%reason%" })),
+            vec![
+                "error_responses.overrides[0].body: expected `%MESSAGE%`, `%REASON%`, `%STATUS%`, \
+                 `%TITLE%`, or `%%` for `%`",
+                "error_responses.overrides[0]: changes nothing: expected `status`, `body` or `headers`",
+            ],
+        ),
+        (
+            "protected_resources",
+            json!([{}, { "resource": "http://api.example" }, { "resource": "https://a/?b" },
+                { "resource": "https://a/\"" }, { "resource": "api", "metadata": [] },
+                { "resource": "https://a", "metadata": { "resource": 1, "signed_metadata": 2 } }]),
+            vec![
+                "+protected_resources[0]: `resource` is required",
+                "+protected_resources[1].resource: expected an https address",
+                "+protected_resources[2].resource: expected an https address",
+                "+protected_resources[3].resource: expected an https address",
+                "+protected_resources[4].metadata: expected an object, found a list",
+                "+protected_resources[4].resource: expected an https address",
+                "+protected_resources[5].metadata: `resource` is a field of its own, beside `metadata`",
+                "+protected_resources[5].metadata: `signed_metadata` cannot be made here",
+            ],
+        ),
+        (
+            "rules",
+            json!([
+                { "match": { "prefix": "/" }, "step_up": { "max_age": "5s" } },
+                { "match": { "prefix": "/" }, "requires": { "provider_name": "local" }, "step_up": null },
+                { "match": { "prefix": "/" }, "requires": { "provider_name": "local" }, "step_up": {} },
+                { "match": { "prefix": "/" }, "requires": { "provider_name": "local" }, "mode": 1,
+                  "step_up": { "acr_values": ["a b"], "max_age": "0.5s" } },
+            ]),
+            vec![
+                "rules[0].step_up: without `requires`, no token is looked at, and there are no claims",
+                "rules[1].step_up: must not be null; write {} or leave the field out",
+                "rules[2].step_up: `acr_values` or `max_age` is required",
+                "rules[3].mode: expected a string, found a number",
+                "rules[3].step_up.acr_values[0]: expected one word, without spaces, quotes and backslashes",
+                "rules[3].step_up.max_age: expected whole seconds",
+            ],
+        ),
+        ("shadow", json!({}), vec!["shadow: expected the fields that are to be different"]),
+        ("shadow", json!(null), vec!["shadow: must not be null; write {} or leave the field out"]),
+        (
+            "shadow",
+            json!({ "statPrefix": "x", "shadow": {}, "ruls": 1,
+                "requirementMap": { "a": { "provider_name": "nobody" } },
+                "rules": [{ "requires": { "provider_name": "nobody" } }] }),
+            vec![
+                "shadow.requirementMap.a: no provider is called `nobody`; there is: local, remote",
+                "shadow.rules[0].requires: no provider is called `nobody`; there is: local, remote",
+                "shadow.rules[0]: `match` is required",
+                "+shadow.ruls: unknown field; expected one of: ",
+                "shadow: `shadow` holds for both, and cannot be different",
+                "shadow: `stat_prefix` holds for both, and cannot be different",
+            ],
+        ),
+    ] {
+        check_lines(with(&format!("/{field}"), value), &lines);
+    }
+    // What is wrong without the candidate is said once.
+    let mut twice = with(
+        "/rules",
+        json!([{ "match": { "prefix": "/" }, "requires": { "provider_name": "x" } }]),
+    );
+    twice["shadow"] = json!({ "mode": "report_only" });
+    check(twice, &["rules[0].requires: no provider is called `x`; there is: local, remote"]);
+    let both = json!({ "formats": ["json"] });
+    let mut stripped = with("/error_responses", both);
+    stripped["strip_failure_response"] = json!(true);
+    check(stripped, &["error_responses: `strip_failure_response` leaves nothing of them"]);
+    check(with("/shadow", json!({ "rules": [] })), &[]);
+}
+
+/// Like `check`; a line with a `+` says how the line begins.
+#[track_caller]
+fn check_lines(config: Value, expected: &[&str]) {
+    let errors = errors(&config.to_string());
+    let mut lines: Vec<&str> = errors.lines().collect();
+    for expected in expected {
+        let is_it = |line: &&str| match expected.strip_prefix('+') {
+            Some(start) => line.starts_with(start),
+            None => line == expected,
+        };
+        let place = lines.iter().position(is_it);
+        lines.remove(place.unwrap_or_else(|| panic!("no {expected:?} in\n{errors}")));
+    }
+    assert!(lines.is_empty(), "{lines:#?}");
 }
 
 #[test]

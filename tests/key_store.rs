@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use jwt_gate::jose::header::Header;
-use jwt_gate::jose::jwk::KeyStrength;
+use jwt_gate::jose::jwk::{KeyIssuers, KeyStrength};
 use jwt_gate::jose::table_memory::TableMemory;
 use jwt_gate::jwks::answer::{Cause, FetchFailure, Fetched};
 use jwt_gate::jwks::flight::Leg;
@@ -33,6 +33,7 @@ const SETTINGS: FetchSettings = FetchSettings {
     first_back_off: Duration::from_millis(500),
     longest_back_off: MAX_BACK_OFF,
     strength: KeyStrength::WeakAllowed,
+    issuers: KeyIssuers::Ignored,
 };
 
 /// A set with one key of this name.
@@ -153,7 +154,7 @@ fn tables_go_with_their_keys() {
             if changed == Changed::Replaced {
                 assert_eq!(memory.taken(), 0);
             }
-            let candidates = bench.store.held().unwrap().candidates(&header);
+            let candidates = bench.store.held().unwrap().candidates(&header, None);
             for _ in 0..5 {
                 let signature = key.sign_bytes(b"input");
                 candidates[0].verify(header.algorithm, b"input", &signature).unwrap();

@@ -8,7 +8,7 @@
     reason = "tests"
 )]
 
-use jwt_gate::jose::jwk::KeyStrength;
+use jwt_gate::jose::jwk::{KeyIssuers, KeyStrength};
 use jwt_gate::jwks::answer::{Cause, FetchFailure, Fetched};
 use jwt_gate::jwks::board::Notice;
 use jwt_gate::jwks::flight::{Ask, Leg};
@@ -28,6 +28,7 @@ const SETTINGS: FetchSettings = FetchSettings {
     first_back_off: Duration::from_millis(500),
     longest_back_off: MAX_BACK_OFF,
     strength: KeyStrength::WeakAllowed,
+    issuers: KeyIssuers::Ignored,
 };
 fn body(kid: &str) -> String {
     format!(r#"{{"keys":[{{"kty":"oct","kid":"{kid}","k":"AQIDBA"}}]}}"#)

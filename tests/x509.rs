@@ -32,7 +32,7 @@ fn parse(set: &Value, strength: KeyStrength) -> Result<KeySet, KeySetError> {
 fn accepts(set: &KeySet, token: &str) -> bool {
     let parts = Parts::of(token.as_bytes()).unwrap();
     let jws = UnverifiedJws::parse(&parts).unwrap().decode_signature().unwrap();
-    let candidates = set.candidates(jws.header());
+    let candidates = set.candidates(jws.header(), None);
     jws.verify(candidates.into_iter()).is_ok()
 }
 

@@ -50,7 +50,7 @@ impl Facts {
     }
 
     /// The claim of this name.
-    pub(super) fn get(&self, name: &str) -> Option<&Value> {
+    pub fn get(&self, name: &str) -> Option<&Value> {
         self.0.get(name)
     }
 

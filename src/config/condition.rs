@@ -211,11 +211,11 @@ impl Scopes {
 }
 
 /// A scope (RFC 6749 section 3.3): visible ASCII but for `"` and `\`, so no space.
-fn scope(node: Node<'_>) -> Option<String> {
+pub(super) fn scope(node: Node<'_>) -> Option<String> {
     let scope = node.non_empty_text()?;
     let plain = |octet: u8| octet.is_ascii_graphic() && !b"\"\\".contains(&octet);
     if !scope.bytes().all(plain) {
-        node.error("expected one scope, without spaces");
+        node.error("expected one word, without spaces, quotes and backslashes");
     }
     Some(scope)
 }

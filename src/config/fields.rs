@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use crate::config::reader::{Errors, Node, member_path};
+use crate::config::reader::{ConfigError, Errors, Node, member_path};
 
 /// The fields of an object, each asked for by name.
 pub struct Fields<'a> {
@@ -109,6 +109,16 @@ impl<'a> Fields<'a> {
         &self.path
     }
 
+    /// All members as they stand.
+    pub(super) fn members(&self) -> &'a Map<String, Value> {
+        self.members
+    }
+
+    /// Notes a mistake that was found elsewhere.
+    pub(super) fn note(&self, error: ConfigError) {
+        self.errors.push(&error.path, error.message);
+    }
+
     /// Notes a mistake about the object as a whole.
     pub fn error(&self, message: impl Into<String>) {
         self.errors.push(&self.path, message);
@@ -131,7 +141,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-fn lower_camel_case(snake: &str) -> String {
+pub(super) fn lower_camel_case(snake: &str) -> String {
     let mut camel = String::with_capacity(snake.len());
     let mut upper = false;
     for letter in snake.chars() {

@@ -34,6 +34,26 @@ pub(super) fn sent_header(node: &Node<'_>) -> Option<String> {
     Some(name)
 }
 
+/// A header of a refusal: not one that frames it, or that the gate writes itself.
+pub(super) fn refusal_header(node: &Node<'_>) -> Option<String> {
+    let name = header_name(node)?;
+    if name == "content-type" {
+        node.error("`content_type` beside `body` says it");
+    } else if FRAMING.contains(&name.as_str()) || name == "www-authenticate" {
+        node.error("this header is the gate's own");
+    }
+    Some(name)
+}
+
+/// The value of a header: not empty, and without control characters (RFC 9110 section 5.5).
+pub(super) fn header_value(node: &Node<'_>) -> Option<String> {
+    let value = node.non_empty_text()?;
+    if value.bytes().any(|octet| octet != b'\t' && octet.is_ascii_control()) {
+        node.error("must not hold control characters");
+    }
+    Some(value)
+}
+
 /// A header that the gate writes: not one that frames or routes the request.
 pub(super) fn identity_header(node: Option<Node<'_>>) -> String {
     let name = node.as_ref().and_then(header_name).unwrap_or_default();
@@ -43,8 +63,8 @@ pub(super) fn identity_header(node: Option<Node<'_>>) -> String {
     name
 }
 
-/// What a header may always hold: text that no proxy trims or splits into lines.
-pub(super) fn header_value(node: &Node<'_>) -> Option<String> {
+/// The value of a header that nobody changes on its way: no proxy trims it or takes it for other text.
+pub(super) fn plain_value(node: &Node<'_>) -> Option<String> {
     let value = node.non_empty_text()?;
     let plain = |octet: u8| (0x20..0x7f).contains(&octet);
     if !value.bytes().all(plain) || value.trim() != value {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::config::fields::Fields;
-use crate::config::headers::{header_value, identity_header};
+use crate::config::headers::{identity_header, plain_value};
 use crate::config::reader::Node;
 
 /// `JwtClaimToHeader`.
@@ -133,10 +133,7 @@ impl SetHeader {
     fn read(fields: &mut Fields<'_>) -> Self {
         Self {
             name: identity_header(fields.required("name")),
-            value: fields
-                .required("value")
-                .and_then(|node| header_value(&node))
-                .unwrap_or_default(),
+            value: fields.required("value").and_then(|node| plain_value(&node)).unwrap_or_default(),
         }
     }
 }
@@ -144,7 +141,7 @@ impl SetHeader {
 impl Consumer {
     pub(super) fn read(fields: &mut Fields<'_>) -> Self {
         let names = fields.required("names").map(|node| {
-            let names = node.map(|node| header_value(&node).unwrap_or_default());
+            let names = node.map(|node| plain_value(&node).unwrap_or_default());
             if names.is_empty() {
                 node.error("at least one name is required");
             }

@@ -1,6 +1,8 @@
 //! The wire structs of rules: `RouteMatch`, `HeaderMatcher`, `QueryParameterMatcher`,
 //! `StringMatcher` (`envoy.config.route.v3`, `envoy.type.matcher.v3`).
 
+use std::fmt;
+
 use crate::config::fields::Fields;
 use crate::config::headers::any_header;
 use crate::config::path::PathSpecifier;
@@ -123,6 +125,26 @@ pub enum Pattern {
     Regex(String),
     /// The text ends with it.
     Suffix(String),
+}
+
+impl fmt::Display for RouteMatch {
+    /// In a few words, for people.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.path.fmt(f)?;
+        let others = [
+            (!self.headers.is_empty(), "headers"),
+            (!self.query_parameters.is_empty(), "query parameters"),
+            (!self.cookies.is_empty(), "cookies"),
+            (self.grpc, "gRPC"),
+            (self.route_name.is_some() || !self.route_metadata.is_empty(), "the route"),
+        ];
+        let others: Vec<_> =
+            others.iter().filter(|(is_set, _)| *is_set).map(|(_, name)| *name).collect();
+        match others.is_empty() {
+            true => Ok(()),
+            false => write!(f, ", with conditions on {}", others.join(", ")),
+        }
+    }
 }
 
 impl RouteMatch {

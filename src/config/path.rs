@@ -1,5 +1,7 @@
 //! How a rule compares the path: the `path_specifier` of a `RouteMatch`.
 
+use std::fmt;
+
 use crate::config::fields::Fields;
 use crate::config::matching::regex;
 use crate::config::path_template::PathTemplate;
@@ -20,6 +22,19 @@ pub enum PathSpecifier {
     SeparatedPrefix(String),
     /// `path_match_policy`: the whole path, without the query, as a template.
     Template(PathTemplate),
+}
+
+impl fmt::Display for PathSpecifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connect => f.write_str("CONNECT"),
+            Self::Path(path) => write!(f, "path {path:?}"),
+            Self::Prefix(prefix) => write!(f, "prefix {prefix:?}"),
+            Self::Regex(regex) => write!(f, "safe_regex {regex:?}"),
+            Self::SeparatedPrefix(prefix) => write!(f, "path_separated_prefix {prefix:?}"),
+            Self::Template(template) => write!(f, "path_match_policy {:?}", template.written()),
+        }
+    }
 }
 
 impl PathSpecifier {

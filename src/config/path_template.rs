@@ -17,6 +17,8 @@ const MAX_NAME: usize = 16;
 /// A template, in pieces that stand one behind the other.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct PathTemplate {
+    /// As it was written, for people.
+    written: String,
     pieces: Vec<Piece>,
     variables: Vec<Variable>,
 }
@@ -55,7 +57,12 @@ impl PathTemplate {
             variables: Vec::new(),
         };
         reader.template()?;
-        Ok(Self { pieces: reader.pieces, variables: reader.variables })
+        Ok(Self { written: text.to_owned(), pieces: reader.pieces, variables: reader.variables })
+    }
+
+    /// As it was written.
+    pub fn written(&self) -> &str {
+        &self.written
     }
 
     /// The pieces, in their order.

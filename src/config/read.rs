@@ -3,12 +3,17 @@
 use std::time::Duration;
 
 use crate::config::authorization::Authorization;
+use crate::config::error_responses::ErrorResponses;
 use crate::config::fields::Fields;
 use crate::config::headers::{header_name, identity_header};
+use crate::config::issuer::PatternedIssuer;
 use crate::config::mapping::{ClaimToHeader, ClaimToParameter, Consumer, SetHeader};
 use crate::config::matching::StringMatch;
+use crate::config::protected_resource::ProtectedResource;
 use crate::config::protobuf_struct;
 use crate::config::reader::{ConfigError, Errors, Node};
+use crate::config::requirement::mode;
+use crate::config::shadow;
 use crate::config::{
     Config, FilterStateRules, FromHeader, Jwks, JwtCacheConfig, KeySharing, KeyTables, Provider,
     Requirement, Rule,
@@ -37,7 +42,7 @@ impl Config {
         (config.unwrap_or_default(), errors.into_sorted())
     }
 
-    fn read(fields: &mut Fields<'_>) -> Self {
+    pub(super) fn read(fields: &mut Fields<'_>) -> Self {
         let providers = fields
             .required("providers")
             .map(|node| {
@@ -82,6 +87,14 @@ impl Config {
                 .get("key_tables")
                 .and_then(|node| node.object(KeyTables::read))
                 .unwrap_or_default(),
+            mode: fields.get("mode").and_then(|node| mode(&node)).unwrap_or_default(),
+            error_responses: fields
+                .get("error_responses")
+                .and_then(|node| node.object(ErrorResponses::read))
+                .unwrap_or_default(),
+            protected_resources: fields
+                .list("protected_resources", |node| node.object(ProtectedResource::read)),
+            shadow: shadow::read(fields),
         }
     }
 }
@@ -113,6 +126,7 @@ impl Provider {
         Self {
             issuer: fields.text("issuer"),
             issuers: fields.texts("issuers"),
+            issuer_pattern: PatternedIssuer::read(fields),
             audiences: fields.texts("audiences"),
             subjects: fields.get("subjects").and_then(StringMatch::read),
             require_expiration: fields.flag("require_expiration"),

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::config::fields::Fields;
 use crate::sorted;
@@ -76,13 +76,18 @@ impl<'a> Node<'a> {
         self.errors.push(&self.path, message);
     }
 
+    /// Expects an object, whatever its members.
+    pub fn any_object(&self) -> Option<&'a Map<String, Value>> {
+        match self.value {
+            Value::Object(members) => Some(members),
+            _ => self.expected("an object"),
+        }
+    }
+
     /// Expects an object and hands its fields to `read`; whatever `read` does not ask for is
     /// unknown, and a mistake.
     pub fn object<T>(&self, read: impl FnOnce(&mut Fields<'a>) -> T) -> Option<T> {
-        let Value::Object(members) = self.value else {
-            return self.expected("an object");
-        };
-        let mut fields = Fields::new(members, &self.path, self.errors);
+        let mut fields = Fields::new(self.any_object()?, &self.path, self.errors);
         let read = read(&mut fields);
         fields.refuse_unknown();
         Some(read)

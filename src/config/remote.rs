@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::config::fields::Fields;
-use crate::config::headers::sent_header;
+use crate::config::headers::{header_value, sent_header};
 use crate::config::reader::Node;
 use crate::config::{Document, Jwks, RemoteJwks, RemoteSource};
 use crate::sorted;
@@ -84,7 +84,9 @@ impl RemoteJwks {
                 node.object(|fields| {
                     remote.timeout = timeout(fields);
                     remote.source = Some(RemoteSource::Discovery {
-                        cluster: fields.required_text("cluster"),
+                        cluster: fields
+                            .get("cluster")
+                            .map(|node| node.non_empty_text().unwrap_or_default()),
                         document: fields.get("document").and_then(|node| document(&node)),
                         clusters: clusters(fields.get("clusters")),
                     });
@@ -202,12 +204,7 @@ fn clusters(node: Option<Node<'_>>) -> BTreeMap<String, String> {
 fn request_header(node: Node<'_>) -> Option<(String, String)> {
     node.object(|fields| {
         let name = fields.required("key").and_then(|node| sent_header(&node));
-        let node = fields.required("value");
-        let value = node.as_ref().and_then(|node| node.non_empty_text()).unwrap_or_default();
-        let control = |octet: u8| octet != b'\t' && octet.is_ascii_control();
-        if let Some(node) = node.filter(|_| value.bytes().any(control)) {
-            node.error("must not hold control characters");
-        }
-        Some((name?, value))
+        let value = fields.required("value").and_then(|node| header_value(&node));
+        Some((name?, value?))
     })?
 }

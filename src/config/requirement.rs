@@ -7,9 +7,9 @@ use crate::config::fields::Fields;
 use crate::config::headers::identity_header;
 use crate::config::mapping::{ClaimToPath, SetHeader};
 use crate::config::matching::RouteMatch;
-
 use crate::config::reader::Node;
-use crate::config::{FilterStateRules, Requirement, RequirementKind, Rule};
+use crate::config::step_up::StepUp;
+use crate::config::{FilterStateRules, Mode, Requirement, RequirementKind, Rule};
 use crate::sorted;
 
 impl Rule {
@@ -34,6 +34,20 @@ impl Rule {
             authorization: Condition::read_field(fields, "authorization"),
             set_headers: SetHeader::read_list(fields),
             claim_to_path: fields.list("claim_to_path", |node| node.object(ClaimToPath::read)),
+            step_up: fields.get_not_null("step_up").and_then(|node| node.object(StepUp::read)),
+            mode: fields.get("mode").and_then(|node| mode(&node)),
+        }
+    }
+}
+
+/// What becomes of requests that are refused.
+pub(super) fn mode(node: &Node<'_>) -> Option<Mode> {
+    match node.text()?.as_str() {
+        "enforce" => Some(Mode::Enforce),
+        "report_only" => Some(Mode::ReportOnly),
+        _ => {
+            node.error("expected `enforce` or `report_only`");
+            None
         }
     }
 }

@@ -55,6 +55,8 @@ pub enum Reason {
     ClaimMissing,
     /// `azp` or `client_id` is not one of those allowed.
     PartyNotAllowed,
+    /// The user did not authenticate as the rule asks, or too long ago.
+    InsufficientUserAuthentication,
     /// The token has not the scopes that are asked for.
     InsufficientScope,
     /// The claims are not what the rule or the requirement asks for.
@@ -81,7 +83,67 @@ pub enum Reason {
     HostFailed,
 }
 
+/// Every reason.
+const ALL: [Reason; 46] = [
+    Reason::TokenMissing,
+    Reason::IssuerUnknown,
+    Reason::TokenTooLong,
+    Reason::TokenMalformed,
+    Reason::HeaderEncoding,
+    Reason::HeaderNotJson,
+    Reason::AlgorithmMissing,
+    Reason::AlgorithmUnknown,
+    Reason::KidType,
+    Reason::HeaderCritical,
+    Reason::PayloadEncoding,
+    Reason::PayloadNotJson,
+    Reason::ClaimType(ClaimError::AudType),
+    Reason::ClaimType(ClaimError::ExpRange),
+    Reason::ClaimType(ClaimError::ExpType),
+    Reason::ClaimType(ClaimError::IatRange),
+    Reason::ClaimType(ClaimError::IatType),
+    Reason::ClaimType(ClaimError::IssType),
+    Reason::ClaimType(ClaimError::JtiType),
+    Reason::ClaimType(ClaimError::NbfRange),
+    Reason::ClaimType(ClaimError::NbfType),
+    Reason::ClaimType(ClaimError::SubType),
+    Reason::SignatureEncoding,
+    Reason::NotYetValid,
+    Reason::Expired,
+    Reason::AudienceNotAllowed,
+    Reason::SubjectNotAllowed,
+    Reason::LifetimeNotAllowed,
+    Reason::AgeNotAllowed,
+    Reason::AlgorithmNotAllowed,
+    Reason::TypeNotAllowed,
+    Reason::ClaimMissing,
+    Reason::PartyNotAllowed,
+    Reason::InsufficientUserAuthentication,
+    Reason::InsufficientScope,
+    Reason::ClaimsNotAllowed,
+    Reason::DeniedByPolicy,
+    Reason::AllowedByNoPolicy,
+    Reason::KeyUnknown,
+    Reason::SignatureInvalid,
+    Reason::SignatureLength,
+    Reason::TooManyTokens,
+    Reason::KeysUnavailable,
+    Reason::TooManyWaiting,
+    Reason::ConfigurationInvalid,
+    Reason::HostFailed,
+];
+
 impl Reason {
+    /// The reason with this code.
+    pub fn from_code(code: &str) -> Option<Self> {
+        ALL.into_iter().find(|reason| reason.code() == code)
+    }
+
+    /// Every reason's code.
+    pub fn codes() -> impl Iterator<Item = &'static str> {
+        ALL.into_iter().map(Self::code)
+    }
+
     /// The stable code for logs and counters.
     pub fn code(self) -> &'static str {
         self.row().0
@@ -169,6 +231,10 @@ impl Reason {
             Self::TypeNotAllowed => ("type_not_allowed", "Jwt verification fails"),
             Self::ClaimMissing => ("claim_missing", "Jwt verification fails"),
             Self::PartyNotAllowed => ("party_not_allowed", "Jwt verification fails"),
+            Self::InsufficientUserAuthentication => (
+                "insufficient_user_authentication",
+                "Another or a more recent user authentication is needed",
+            ),
             Self::InsufficientScope => ("insufficient_scope", "Jwt scope is insufficient"),
             Self::ClaimsNotAllowed => ("claims_not_allowed", "Jwt claims are not allowed"),
             Self::DeniedByPolicy => ("denied_by_policy", "Jwt claims are not allowed"),
@@ -196,6 +262,7 @@ impl Reason {
             Self::IssuerUnknown => 1,
             // A good token that may not do this: the others are not this client's.
             reason if reason.is_about_authorization() => 3,
+            Self::InsufficientUserAuthentication => 3,
             _ => 2,
         }
     }
@@ -260,5 +327,32 @@ impl From<JwsError> for Reason {
             JwsError::SignatureEncoding => Self::SignatureEncoding,
             JwsError::TooLong => Self::TokenTooLong,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_are_listed_and_have_codes_of_their_own() {
+        let codes: std::collections::BTreeSet<_> = Reason::codes().collect();
+        assert_eq!(codes.len(), ALL.len());
+        // Each row of the table begins with a code in quotes, whatever the layout.
+        let source = include_str!("reason.rs");
+        let table = &source[source.find("fn row(self)").unwrap()..source.find("fn rank").unwrap()];
+        let claims =
+            &source[source.find("fn claim_row").unwrap()..source.find("impl From").unwrap()];
+        let rows =
+            |text: &str| text.matches("Self::").count() + text.matches("ClaimError::").count();
+        // One row of the first hands over to the second.
+        assert_eq!(rows(table) - 1 + rows(claims), ALL.len());
+        for reason in ALL {
+            assert_eq!(Reason::from_code(reason.code()), Some(reason));
+            // They stand in quoted strings and in JSON as they are.
+            let plain = |letter: char| letter.is_ascii_graphic() && !"\"\\<>&%".contains(letter);
+            assert!(reason.text().chars().all(|letter| letter == ' ' || plain(letter)));
+        }
+        assert_eq!(Reason::from_code("none"), None);
     }
 }

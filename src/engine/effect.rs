@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::denial::{Reason, Rejection};
 use crate::jwks::flight::{Ask, Leg};
 use crate::jwks::key_store::Seen;
-use crate::policy::{ProviderIndex, RemoteKeys};
+use crate::policy::{ProviderIndex, RemoteKeys, Served};
 use crate::request::RequestEdits;
 
 /// A request, by the host's number for it.
@@ -25,8 +25,10 @@ pub struct FetchId {
 pub enum Decision {
     /// It goes on, changed like this.
     Forward(RequestEdits),
-    /// It is answered here.
+    /// It is refused here.
     Reject(Rejection),
+    /// It asks for something that the gate serves.
+    Serve(Served),
     /// It waits; an effect will end that.
     Wait,
 }
@@ -127,6 +129,24 @@ pub enum Counter {
     CacheMiss,
     /// Something about the keys of a provider.
     Of(ProviderIndex, KeyEvent),
+    /// Requests that would be refused where refusals are only reported.
+    ReportOnly,
+    /// The same, by reason.
+    ReportOnlyFor(Reason),
+    /// Requests that the gate answered itself, with what it serves.
+    Served,
+    /// Requests refused that the candidate would let pass, by the reason of the refusal.
+    ShadowAllowsFor(Reason),
+    /// Requests let through that the candidate would refuse, by its reason.
+    ShadowDeniesFor(Reason),
+    /// Requests let through that the candidate would let pass with other changes.
+    ShadowOtherChanges,
+    /// Requests refused that the candidate would refuse for this other reason.
+    ShadowOtherReasonFor(Reason),
+    /// Requests about which the candidate agrees.
+    ShadowSame,
+    /// Requests for which the candidate had no keys yet.
+    ShadowUndecided,
     /// Requests that had to wait for keys.
     Waited,
 }
@@ -195,6 +215,17 @@ impl Counter {
                 KeyEvent::Taken => "jwks_taken".to_owned(),
                 KeyEvent::Waited => "waited".to_owned(),
             },
+            Self::ReportOnly => "report_only".to_owned(),
+            Self::ReportOnlyFor(reason) => format!("report_only_for.{}", reason.code()),
+            Self::Served => "served".to_owned(),
+            Self::ShadowAllowsFor(reason) => format!("shadow_allows_for.{}", reason.code()),
+            Self::ShadowDeniesFor(reason) => format!("shadow_denies_for.{}", reason.code()),
+            Self::ShadowOtherChanges => "shadow_other_changes".to_owned(),
+            Self::ShadowOtherReasonFor(reason) => {
+                format!("shadow_other_reason_for.{}", reason.code())
+            }
+            Self::ShadowSame => "shadow_same".to_owned(),
+            Self::ShadowUndecided => "shadow_undecided".to_owned(),
             Self::Waited => "waited".to_owned(),
         }
     }

@@ -154,7 +154,7 @@ impl Engine {
     }
 
     fn remote(&self, provider: ProviderIndex) -> Option<&RemoteKeys> {
-        match &self.policy.as_ref()?.providers.get(provider)?.keys {
+        match &self.provider(provider)?.keys {
             KeySource::Local(_) => None,
             KeySource::Remote { remote, .. } => Some(remote),
         }
@@ -277,6 +277,8 @@ impl Engine {
         match provider {
             None => format!("jwt_gate.{own}{name}"),
             Some(provider) => {
+                let live = self.policy.as_ref().map_or(0, |policy| policy.providers.len());
+                let is_shadows = provider >= live;
                 // A dot would end the provider's part of the name.
                 let plain = |letter: char| letter.is_ascii_alphanumeric() || letter == '-';
                 let provider: String = self
@@ -284,7 +286,8 @@ impl Engine {
                     .chars()
                     .map(|letter| if plain(letter) { letter } else { '_' })
                     .collect();
-                format!("jwt_gate.{own}provider.{provider}.{name}")
+                let shadow = if is_shadows { "shadow." } else { "" };
+                format!("jwt_gate.{own}{shadow}provider.{provider}.{name}")
             }
         }
     }

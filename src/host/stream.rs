@@ -6,7 +6,7 @@ use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, MapType};
 
 use crate::engine::{Decision, StreamId};
-use crate::host::{Gate, abi, apply, host_failed, reject};
+use crate::host::{Gate, abi, apply, host_failed, reject, serve};
 use crate::request::RequestHead;
 
 /// One request.
@@ -90,6 +90,10 @@ impl HttpContext for Stream {
             },
             Decision::Reject(rejection) => {
                 reject(&rejection);
+                Passage::Refused
+            }
+            Decision::Serve(served) => {
+                serve(&served);
                 Passage::Refused
             }
             Decision::Wait => {

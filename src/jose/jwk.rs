@@ -2,6 +2,8 @@
 //!
 //! Parsed once, when a set arrives. What is not usable says why, so that an operator can be told.
 
+mod issuer;
+
 use std::fmt;
 use std::rc::Rc;
 
@@ -9,11 +11,13 @@ use ed25519_dalek::VerifyingKey as Ed25519Key;
 use rsa::{BoxedUint, RsaPublicKey};
 use serde_json::{Map, Value};
 
+use crate::issuer::IssuerPattern;
 use crate::jose::algorithm::{Algorithm, Curve, Family};
 use crate::jose::base64url;
 use crate::jose::ec_key::EcKey;
 use crate::jose::ed_key::EdKey;
 use crate::jose::hmac_key::HmacKey;
+pub use crate::jose::jwk::issuer::KeyIssuers;
 use crate::jose::rsa_key::RsaKey;
 use crate::jose::signature::{BadSignature, VerifyingKey};
 use crate::jose::table_memory::TableMemory;
@@ -43,6 +47,8 @@ pub enum KeyStrength {
 pub struct Jwk {
     /// `kid`; an empty one counts as none.
     pub kid: Option<String>,
+    /// Whose tokens it may sign; none: anybody's.
+    issuer: Option<Box<IssuerPattern>>,
     algorithm: Option<Algorithm>,
     strength: KeyStrength,
     key: VerifyingKey,
@@ -53,6 +59,8 @@ pub struct Jwk {
 pub enum JwkError {
     /// `alg` is none of the table, or does not fit the key.
     AlgorithmUnfit,
+    /// `issuer` is no text that stands for issuers.
+    IssuerUnfit,
     /// In a map of certificates: not a certificate, or one with a key of another kind than RSA.
     Certificate,
     /// The `crv` is not supported for this kind of key.
@@ -87,6 +95,7 @@ impl JwkError {
         match self {
             Self::AlgorithmUnfit => "algorithm_unfit",
             Self::Certificate => "certificate",
+            Self::IssuerUnfit => "issuer_unfit",
             Self::CurveUnsupported => "curve_unsupported",
             Self::Member(_) => "member",
             Self::MemberEncoding(_) => "member_encoding",
@@ -108,6 +117,7 @@ impl fmt::Display for JwkError {
         match self {
             Self::AlgorithmUnfit => f.write_str("`alg` is not supported for this kind of key"),
             Self::Certificate => f.write_str("not an X.509 certificate with an RSA key"),
+            Self::IssuerUnfit => f.write_str("`issuer` is neither an issuer nor a pattern of some"),
             Self::CurveUnsupported => f.write_str("`crv` is not supported for this kind of key"),
             Self::Member(name) => write!(f, "`{name}` is missing or not a string"),
             Self::MemberEncoding(name) => write!(f, "`{name}` is not base64url"),
@@ -145,6 +155,7 @@ impl Jwk {
         }
         let jwk = Self {
             kid: members.optional_text("kid")?.filter(|kid| !kid.is_empty()).map(str::to_owned),
+            issuer: None,
             algorithm: members.algorithm()?,
             strength,
             key,
@@ -172,6 +183,7 @@ impl Jwk {
         }
         Ok(Self {
             kid: Some(kid.to_owned()),
+            issuer: None,
             algorithm: None,
             strength,
             key: rsa_public_key(&parts.modulus, &parts.exponent, strength)?,

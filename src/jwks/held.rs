@@ -42,7 +42,7 @@ impl Held {
             // Others may have written any number: here it must change with the text.
             _ => {
                 let least = before.map_or(1, |before| before.generation.saturating_add(1));
-                let set = KeySet::parse(text.as_bytes(), settings.strength)?;
+                let set = KeySet::parse_for(text.as_bytes(), settings.strength, settings.issuers)?;
                 (Rc::new(set.with_table_memory(memory)), keys.generation.max(least))
             }
         };

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use serde_json::{Map, Value};
 
 use crate::jose::header::Header;
-use crate::jose::jwk::{Jwk, JwkError, KeyStrength};
+use crate::jose::jwk::{Jwk, JwkError, KeyIssuers, KeyStrength};
 use crate::jose::table_memory::TableMemory;
 use crate::jose::x509;
 use crate::json;
@@ -64,8 +64,17 @@ impl fmt::Display for KeySetError {
 }
 
 impl KeySet {
-    /// Reads a set; one bad key does not spoil the others.
+    /// Reads a set whose keys are all those of one issuer.
     pub fn parse(text: &[u8], strength: KeyStrength) -> Result<Self, KeySetError> {
+        Self::parse_for(text, strength, KeyIssuers::Ignored)
+    }
+
+    /// Reads a set; one bad key does not spoil the others.
+    pub fn parse_for(
+        text: &[u8],
+        strength: KeyStrength,
+        issuers: KeyIssuers,
+    ) -> Result<Self, KeySetError> {
         if text.len() > MAX_SET_OCTETS {
             return Err(KeySetError::TooLarge);
         }
@@ -73,9 +82,10 @@ impl KeySet {
             return Err(KeySetError::NotJson);
         };
         match set.get("keys") {
-            Some(Value::Array(keys)) => {
-                Self::collect(keys.iter().map(|key| Jwk::parse(key, strength)))
-            }
+            Some(Value::Array(keys)) => Self::collect(keys.iter().map(|key| match issuers {
+                KeyIssuers::Ignored => Jwk::parse(key, strength),
+                KeyIssuers::Bind => Jwk::parse(key, strength)?.bind(key),
+            })),
             None if holds_certificates(&set) => Self::collect(
                 set.iter().map(|(kid, member)| Jwk::parse_certificate(kid, member, strength)),
             ),
@@ -109,22 +119,22 @@ impl KeySet {
         self
     }
 
-    /// The keys that may have signed a token with this header, in the set's order.
+    /// The keys that may have signed a token with this header and `iss`, in the set's order.
     ///
     /// A `kid` on one side only matches, as natively; the algorithm must fit in any case.
-    pub fn candidates<'a>(&'a self, header: &Header) -> Vec<&'a Jwk> {
+    pub fn candidates<'a>(&'a self, header: &Header, iss: Option<&str>) -> Vec<&'a Jwk> {
         self.keys
             .iter()
             .filter(|key| match (&key.kid, &header.kid) {
                 (Some(own), Some(wanted)) => own == wanted,
                 _ => true,
             })
-            .filter(|key| key.fits(header.algorithm))
+            .filter(|key| key.fits(header.algorithm) && key.vouches_for(iss))
             .take(MAX_TRIES)
             .collect()
     }
 
-    /// Whether a usable key of this name is in the set, whatever its algorithm.
+    /// Whether a usable key of this name is in the set, whatever its algorithm and whosever it is.
     pub fn names(&self, kid: &str) -> bool {
         self.keys.iter().any(|key| key.kid.as_deref() == Some(kid))
     }

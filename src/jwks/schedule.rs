@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::jose::jwk::KeyStrength;
+use crate::jose::jwk::{KeyIssuers, KeyStrength};
 use crate::time::UnixTime;
 
 /// No set is fetched more often than this, however short its `cache_duration` is.
@@ -61,6 +61,8 @@ pub struct FetchSettings {
     pub longest_back_off: Duration,
     /// What a key must be.
     pub strength: KeyStrength,
+    /// What a key's own `issuer` is.
+    pub issuers: KeyIssuers,
 }
 
 impl FetchSettings {
@@ -114,6 +116,7 @@ mod tests {
         first_back_off: Duration::from_millis(500),
         longest_back_off: Duration::from_secs(30),
         strength: KeyStrength::Required,
+        issuers: KeyIssuers::Ignored,
     };
 
     #[test]

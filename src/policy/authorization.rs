@@ -5,6 +5,7 @@
 //! backend may look at any of them; one suffices for what denies. What cannot be judged never
 //! allows, and denies.
 
+use std::ops::Range;
 use std::rc::Rc;
 
 use crate::authorize::{Condition, Facts, Truth};
@@ -13,11 +14,11 @@ use crate::config::path::PathSpecifier;
 use crate::config::path_template::PathTemplate;
 use crate::config::reader::Errors;
 use crate::denial::{Denial, Reason};
-use crate::policy::ProviderIndex;
 use crate::policy::evaluate::Evaluation;
 use crate::policy::requirement::{Names, Requirement};
 use crate::policy::route::RouteMatcher;
 use crate::policy::verified_tokens::KnownToken;
+use crate::policy::{Asked, ProviderIndex};
 use crate::request::RequestHead;
 
 /// A verified token of a request.
@@ -39,7 +40,7 @@ pub(super) struct OrderedPolicy {
     action: Action,
     pub(super) matcher: Option<RouteMatcher>,
     methods: Vec<String>,
-    pub(super) provider: Option<ProviderIndex>,
+    pub(super) providers: Option<Range<ProviderIndex>>,
     pub(super) when: Option<Condition>,
 }
 
@@ -48,33 +49,24 @@ impl Policies {
         let list = wire.policies.iter().map(|policy| OrderedPolicy::compile(policy, names, errors));
         Self { list: list.collect(), default: wire.default }
     }
-
-    /// For the log: what decides beside the rules.
-    pub(super) fn report(&self) -> String {
-        let default = match self.default {
-            Action::Allow => "allowed",
-            Action::Deny => "denied",
-        };
-        format!("{} authorization policies, otherwise {default}", self.list.len())
-    }
 }
 
 impl OrderedPolicy {
     fn compile(wire: &wire::AuthorizationPolicy, names: &Names, errors: &Errors) -> Self {
         let template = wire.matches.as_ref().and_then(|matches| template(&matches.path));
-        let provider = match wire.provider_name.as_str() {
+        let providers = match wire.provider_name.as_str() {
             "" => None,
             name => Some(names.provider(name).unwrap_or_else(|known| {
                 let path = format!("{}.provider_name", wire.path);
                 errors.push(&path, format!("no provider is called `{name}`; there is: {known}"));
-                ProviderIndex::MAX
+                ProviderIndex::MAX..ProviderIndex::MAX
             })),
         };
         Self {
             action: wire.action,
             matcher: wire.matches.as_ref().map(RouteMatcher::new),
             methods: wire.methods.clone(),
-            provider,
+            providers,
             when: wire.when.as_ref().map(|when| Condition::compile(when, template, errors)),
         }
     }
@@ -91,7 +83,7 @@ impl OrderedPolicy {
     /// Whether it applies: to those tokens that count, and to a request without any unless it names a
     /// provider.
     fn applies(&self, tokens: &[&Facts], head: &RequestHead) -> Truth {
-        if self.provider.is_some() && tokens.is_empty() {
+        if self.providers.is_some() && tokens.is_empty() {
             return Truth::No;
         }
         let Some(when) = &self.when else { return Truth::Yes };
@@ -103,7 +95,9 @@ impl OrderedPolicy {
     }
 
     fn tokens<'b>(&self, bearers: &'b [Bearer]) -> Vec<&'b Facts> {
-        let counts = |bearer: &&Bearer| self.provider.is_none_or(|own| own == bearer.provider);
+        let counts = |bearer: &&Bearer| {
+            self.providers.as_ref().is_none_or(|own| own.contains(&bearer.provider))
+        };
         bearers.iter().filter(counts).map(|bearer| &bearer.known.facts).collect()
     }
 }
@@ -126,18 +120,17 @@ pub(super) fn template(path: &PathSpecifier) -> Option<&PathTemplate> {
 
 impl Evaluation<'_> {
     /// What the rule asks for, and then the policies.
-    pub(super) fn authorize(
-        self,
-        condition: Option<&Condition>,
-        requirement: &Requirement,
-        bearers: &[Bearer],
-    ) -> Result<(), Denial> {
-        if let Some(condition) = condition {
+    pub(super) fn authorize(self, asked: &Asked<'_>, bearers: &[Bearer]) -> Result<(), Denial> {
+        if let Some(condition) = asked.condition {
             let tokens: Vec<_> = bearers.iter().map(|bearer| &bearer.known.facts).collect();
             self.demand(condition, &tokens)?;
         }
+        // Whoever may not do it at all need not authenticate anew for it.
+        if let Some(step_up) = asked.step_up {
+            self.step_up(step_up, bearers)?;
+        }
         match &self.policy.policies {
-            Some(policies) => self.obey(policies, requirement, bearers),
+            Some(policies) => self.obey(policies, asked.requirement, bearers),
             None => Ok(()),
         }
     }
@@ -193,6 +186,6 @@ impl Evaluation<'_> {
     fn lacking(self, condition: &Condition, tokens: &[&Facts]) -> Option<Denial> {
         let mut lacking = tokens.iter().map(|token| condition.lacking_scopes(token, self.head));
         let scopes = lacking.find(|scopes| scopes.as_ref().is_none_or(|all| !all.is_empty()))??;
-        Some(Denial { scopes: Some(scopes.join(" ").into()), ..Reason::InsufficientScope.into() })
+        Some(Denial { asked: Some(scopes.join(" ").into()), ..Reason::InsufficientScope.into() })
     }
 }

@@ -119,7 +119,9 @@ impl Evaluation<'_> {
         token: UncheckedToken<'_>,
     ) -> Result<Outcome, Denial> {
         provider.check_claims(&token.claims, audiences, self.now)?;
+        let iss = token.claims.iss.as_deref();
         provider.check_token(token.jws.header(), token.jws.unverified_claims())?;
+        provider.issuers.check_claims(iss, token.jws.unverified_claims())?;
         let keys = self.keys.get(index).ok_or(Reason::ConfigurationInvalid)?;
         let wait = |kid: Option<&str>| match self.patience {
             Patience::Left | Patience::Scarce => {
@@ -132,7 +134,7 @@ impl Evaluation<'_> {
             KeyState::Pending => return wait(None),
             KeyState::Unavailable { retry_after } => return Err(unavailable(retry_after)),
         };
-        let candidates = set.candidates(token.jws.header());
+        let candidates = set.candidates(token.jws.header(), iss);
         if candidates.is_empty() {
             let Some(kid) = token.jws.header().kid.as_deref().filter(|kid| !set.names(kid)) else {
                 return Err(Reason::KeyUnknown.into());
@@ -237,7 +239,7 @@ impl Provider {
         now: UnixTime,
     ) -> Result<(), Reason> {
         let iss = claims.iss.as_deref();
-        if !self.issuers.is_empty() && !iss.is_some_and(|iss| self.names_issuer(iss)) {
+        if self.issuers.fit(iss).is_none() {
             return Err(Reason::IssuerUnknown);
         }
         if claims.is_not_yet_valid(now, self.clock_skew) {

@@ -4,17 +4,19 @@
 //! runs again from the start.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use crate::authorize::Condition;
+use crate::config::Mode;
 use crate::denial::{Denial, Reason};
 use crate::extract::TokenLocation;
 use crate::jwks::Keys;
 use crate::policy::authorization::Bearer;
-use crate::policy::check::{Budget, UncheckedToken};
+use crate::policy::check::Budget;
 use crate::policy::requirement::{Otherwise, Requirement};
 use crate::policy::rewrite::Writes;
 use crate::policy::verified_tokens::VerifiedTokens;
-use crate::policy::{Policy, Provider, ProviderIndex};
+use crate::policy::{Policy, ProviderIndex};
 use crate::request::{RequestEdit, RequestEdits, RequestHead};
 use crate::sorted;
 use crate::time::UnixTime;
@@ -63,6 +65,15 @@ pub enum Verdict {
     Allow(Permit),
     /// Refuse it.
     Deny(Denial),
+    /// Let it pass, and report that it would be refused.
+    Report {
+        /// What becomes of it.
+        permit: Permit,
+        /// Why it would be refused.
+        denial: Denial,
+        /// Keys that were missing.
+        wanted: Vec<Wanted>,
+    },
     /// Ask again when these keys are there.
     Wait(Vec<Wanted>),
 }
@@ -152,14 +163,29 @@ impl<'a> Evaluation<'a> {
         let Some(asked) = self.policy.asked(self.head) else {
             return Verdict::Allow(self.permit(Grant::default(), None, None));
         };
-        match self.meet(asked.requirement, &[]) {
+        let verdict = match self.meet(asked.requirement, &[]) {
             Outcome::Failed(denial) => Verdict::Deny(denial),
             Outcome::Met(grant) => match self.admit(&asked, &grant.bearers) {
                 Ok(path) => Verdict::Allow(self.permit(grant, asked.writes, path)),
                 Err(denial) => Verdict::Deny(denial),
             },
             Outcome::Waiting(wanted) => Verdict::Wait(sorted::list(wanted)),
+        };
+        match asked.mode {
+            Mode::Enforce => verdict,
+            Mode::ReportOnly => self.report(verdict),
         }
+    }
+
+    /// What only reports holds nobody up, and whoever would be refused passes like somebody without
+    /// a token.
+    fn report(self, verdict: Verdict) -> Verdict {
+        let (denial, wanted) = match verdict {
+            Verdict::Deny(denial) => (denial, Vec::new()),
+            Verdict::Wait(wanted) => (Reason::KeysUnavailable.into(), wanted),
+            other => return other,
+        };
+        Verdict::Report { permit: self.permit(Grant::default(), None, None), denial, wanted }
     }
 
     fn permit(self, grant: Grant, writes: Option<&Writes>, path: Option<Vec<u8>>) -> Permit {
@@ -171,9 +197,11 @@ impl<'a> Evaluation<'a> {
     fn meet(self, requirement: &Requirement, taken: &[TokenLocation]) -> Outcome {
         match requirement {
             Requirement::Nothing => Outcome::Met(Grant::default()),
-            Requirement::Provider { index, audiences, condition } => {
-                match self.meet_provider(*index, audiences.as_deref(), taken) {
-                    Outcome::Met(grant) => self.meet_condition(*index, condition.as_ref(), grant),
+            Requirement::Provider { places, audiences, condition } => {
+                match self.meet_provider(places, audiences.as_deref(), taken) {
+                    Outcome::Met(grant) => {
+                        self.meet_condition(places.start, condition.as_ref(), grant)
+                    }
                     other => other,
                 }
             }
@@ -189,10 +217,12 @@ impl<'a> Evaluation<'a> {
 
     fn meet_provider(
         self,
-        index: ProviderIndex,
+        places: &Range<ProviderIndex>,
         audiences: Option<&[String]>,
         taken: &[TokenLocation],
     ) -> Outcome {
+        // All of them are alike, but for their issuers.
+        let index = places.start;
         let Some(provider) = self.policy.providers.get(index) else {
             return Outcome::Failed(Reason::ConfigurationInvalid.into());
         };
@@ -207,7 +237,10 @@ impl<'a> Evaluation<'a> {
         // All of them must be good: the backend might look at any.
         let mut every = Every::default();
         for (location, token) in tokens {
-            let outcome = self.judge(index, provider, audiences, location, &token);
+            let outcome = match places.len() {
+                1 => self.judge(index, provider, audiences, location, &token),
+                _ => self.judge_among(places, audiences, location, &token),
+            };
             if let Err(denial) = every.take(outcome.unwrap_or_else(Outcome::Failed)) {
                 return refuse(denial);
             }
@@ -307,40 +340,6 @@ impl<'a> Evaluation<'a> {
     fn all_locations(self) -> Vec<TokenLocation> {
         let providers = self.policy.providers.iter();
         sorted::list(providers.flat_map(|provider| provider.locations.iter().cloned()))
-    }
-
-    /// A token where any provider's may be.
-    fn judge_for_issuer(self, location: &TokenLocation, token: &[u8]) -> Result<Outcome, Denial> {
-        let of = |index| move |denial: Denial| Denial { provider: Some(index), ..denial };
-        let known = (0..self.policy.providers.len()).find_map(|index| self.known(index, token));
-        if let Some(known) = known {
-            let (index, provider) = self.provider_of(known.claims.iss.as_deref(), location)?;
-            return self.judge(index, provider, None, location, token).map_err(of(index));
-        }
-        let parts = self.take_apart(token)?;
-        let token = UncheckedToken::parse(token, &parts)?;
-        let (index, provider) = self.provider_of(token.claims.iss.as_deref(), location)?;
-        self.check(index, provider, None, location, token).map_err(of(index))
-    }
-
-    /// The provider of this `iss` among those that take tokens from `location`, else the first of
-    /// them that takes any issuer.
-    fn provider_of(
-        self,
-        iss: Option<&str>,
-        location: &TokenLocation,
-    ) -> Result<(ProviderIndex, &'a Provider), Denial> {
-        let here = || {
-            self.policy
-                .providers
-                .iter()
-                .enumerate()
-                .filter(|(_, provider)| provider.locations.contains(location))
-        };
-        here()
-            .find(|(_, provider)| iss.is_some_and(|iss| provider.names_issuer(iss)))
-            .or_else(|| here().find(|(_, provider)| provider.issuers.is_empty()))
-            .ok_or(Reason::IssuerUnknown.into())
     }
 
     /// The tokens at `locations`, the last location first: native's order of checking.

@@ -1,6 +1,7 @@
 //! The requirement tree, compiled: names became places.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use crate::authorize::Condition;
 use crate::config::path_template::PathTemplate;
@@ -23,7 +24,8 @@ pub(super) enum Requirement {
     ExtractOnly(Option<String>),
     Nothing,
     Provider {
-        index: ProviderIndex,
+        /// All of one name.
+        places: Range<ProviderIndex>,
         audiences: Option<Vec<String>>,
         /// What the claims of its tokens must be.
         condition: Option<Condition>,
@@ -40,14 +42,14 @@ pub(super) enum Otherwise {
 
 /// What names of the configuration stand for.
 pub(super) struct Names {
-    pub(super) providers: BTreeMap<String, ProviderIndex>,
+    pub(super) providers: BTreeMap<String, Range<ProviderIndex>>,
     pub(super) requirements: BTreeMap<String, config::Requirement>,
 }
 
 impl Names {
-    /// The place of the provider of this name, or what names there are.
-    pub(super) fn provider(&self, name: &str) -> Result<ProviderIndex, String> {
-        self.providers.get(name).copied().ok_or_else(|| {
+    /// The places of the providers of this name, or what names there are.
+    pub(super) fn provider(&self, name: &str) -> Result<Range<ProviderIndex>, String> {
+        self.providers.get(name).cloned().ok_or_else(|| {
             let known: Vec<_> = self.providers.keys().map(String::as_str).collect();
             known.join(", ")
         })
@@ -55,10 +57,11 @@ impl Names {
 }
 
 impl Requirement {
-    /// Any one of this many providers.
-    pub(super) fn any_provider(providers: usize) -> Self {
-        let children = (0..providers)
-            .map(|index| Self::Provider { index, audiences: None, condition: None })
+    /// Any one of all providers.
+    pub(super) fn any_provider(names: &Names) -> Self {
+        let places = names.providers.values().cloned();
+        let children = places
+            .map(|places| Self::Provider { places, audiences: None, condition: None })
             .collect();
         Self::Any { children, otherwise: Otherwise::Deny }
     }
@@ -92,8 +95,8 @@ impl Requirement {
             },
             RequirementKind::Provider { name, audiences, authorization } => {
                 match names.providers.get(name) {
-                    Some(index) => Self::Provider {
-                        index: *index,
+                    Some(places) => Self::Provider {
+                        places: places.clone(),
                         audiences: Some(comparable(audiences)).filter(|own| !own.is_empty()),
                         condition: authorization
                             .as_ref()
@@ -119,11 +122,11 @@ impl Requirement {
         }
     }
 
-    /// The conditions within it, each with the provider whose tokens it is about.
-    pub(super) fn conditions(&self) -> Vec<(ProviderIndex, &Condition)> {
+    /// The conditions within it, each with the providers whose tokens it is about.
+    pub(super) fn conditions(&self) -> Vec<(Range<ProviderIndex>, &Condition)> {
         match self {
-            Self::Provider { index, condition, .. } => {
-                condition.iter().map(|condition| (*index, condition)).collect()
+            Self::Provider { places, condition, .. } => {
+                condition.iter().map(|condition| (places.clone(), condition)).collect()
             }
             Self::All(children) | Self::Any { children, .. } => {
                 children.iter().flat_map(Self::conditions).collect()
@@ -141,6 +144,18 @@ impl Requirement {
             Self::Any { children, otherwise } => {
                 *otherwise == Otherwise::Allow || children.iter().any(Self::is_always_met)
             }
+        }
+    }
+
+    /// Whether a request without any token meets it.
+    pub(super) fn is_met_without_token(&self) -> bool {
+        match self {
+            Self::Provider { .. } => false,
+            Self::All(children) => children.iter().all(Self::is_met_without_token),
+            Self::Any { children, otherwise } => {
+                *otherwise != Otherwise::Deny || children.iter().any(Self::is_met_without_token)
+            }
+            _ => true,
         }
     }
 

@@ -7,9 +7,9 @@ use crate::config::reader::Errors;
 use crate::denial::{Denial, Reason};
 use crate::extract::{self, TargetChange, percent_encode};
 use crate::path;
-use crate::policy::Asked;
-use crate::policy::authorization::{Bearer, template};
+use crate::policy::authorization::{Bearer, Policies, template};
 use crate::policy::evaluate::{Evaluation, Grant};
+use crate::policy::{Asked, Provider, Rule};
 use crate::request::{RequestEdit, RequestEdits};
 
 /// What a rule writes into the requests that it lets through.
@@ -151,7 +151,7 @@ impl Evaluation<'_> {
     ) -> Result<Option<Vec<u8>>, Denial> {
         let rewritten = self.rewritten(asked, bearers)?;
         let Some(path) = &rewritten else {
-            return self.authorize(asked.condition, asked.requirement, bearers).map(|()| None);
+            return self.authorize(asked, bearers).map(|()| None);
         };
         let head = self.head.with_path(path);
         let same = |other: Asked<'_>| {
@@ -161,7 +161,7 @@ impl Evaluation<'_> {
             return Err(Reason::ClaimsNotAllowed.into());
         }
         let seen = Evaluation { head: &head, ..self };
-        seen.authorize(asked.condition, asked.requirement, bearers)?;
+        seen.authorize(asked, bearers)?;
         Ok(rewritten)
     }
 
@@ -190,5 +190,34 @@ impl Evaluation<'_> {
         }
         edits.extend(grant.headers);
         edits
+    }
+}
+
+/// Any change to a request makes Envoy choose its route again, after the gate has decided on the
+/// route before. Where rules ask for the route, the gate must change nothing.
+pub(super) fn refuse_unstable_routes(
+    rules: &[Rule],
+    policies: &Option<Policies>,
+    providers: &[Provider],
+    status_headers: &[String],
+    errors: &Errors,
+) {
+    let stable = status_headers.is_empty()
+        && providers.iter().all(Provider::changes_nothing)
+        && rules.iter().all(|rule| rule.writes.nothing());
+    let rules = rules.iter().map(|rule| ("rules", Some(&rule.matcher)));
+    let policies = policies.iter().flat_map(|policies| &policies.list);
+    let policies = policies.map(|policy| ("authorization.policies", policy.matcher.as_ref()));
+    let rules = (0_usize..).zip(rules).chain((0_usize..).zip(policies));
+    for (index, (list, matcher)) in rules {
+        let asks = matcher.is_some_and(|matcher| matcher.properties().next().is_some());
+        if !stable && asks {
+            errors.push(
+                &format!("{list}[{index}].match"),
+                "with a condition on the route, every provider must have `forward: true`, and nothing \
+                 may be written into requests: any change makes Envoy choose the route again, after \
+                 the decision",
+            );
+        }
     }
 }

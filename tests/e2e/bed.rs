@@ -108,6 +108,8 @@ pub struct Plan {
     pub configuration: Value,
     pub issuer_port: u16,
     pub issuer_ca: Option<String>,
+    /// Further clusters.
+    pub clusters: Vec<Value>,
     /// A field of Envoy's `PluginConfig`.
     pub option: Option<(&'static str, Value)>,
     /// What else is to be different about the listener.
@@ -125,6 +127,7 @@ impl Plan {
             configuration,
             issuer_port,
             issuer_ca: None,
+            clusters: Vec::new(),
             option: None,
             change: |_| (),
             change_bootstrap: |_| (),
@@ -147,6 +150,8 @@ impl Plan {
                 cluster("backend", "127.0.0.1", backend.addr().port(), None),
             ],
         } });
+        let clusters = &mut bootstrap["static_resources"]["clusters"];
+        clusters.as_array_mut().unwrap().extend(self.clusters);
         (self.change_bootstrap)(&mut bootstrap);
         let options = EnvoyOptions { concurrency: self.concurrency, ..EnvoyOptions::default() };
         let binary = envoy::find(self.version).unwrap();
@@ -181,8 +186,9 @@ impl Bed {
         since.to_owned()
     }
 
-    /// A counter or gauge of the filter.
+    /// A counter or gauge of the filter, which may tell counts a fifth of a second late.
     pub fn counter(&self, name: &str) -> u64 {
+        std::thread::sleep(Duration::from_millis(300));
         let stats = self.envoy.stats().unwrap();
         stats.get(&format!("wasmcustom.jwt_gate.{name}")).copied().unwrap_or_default()
     }

@@ -344,6 +344,7 @@ fn metrics_have_labels(version: &'static str) {
     let bed = Plan { version, change_bootstrap, ..plan }.start();
     assert_eq!(bed.get(&issuer.mint(json!({}))).status, 200);
     assert_eq!(bed.send(&Request::get("/")).status, 401);
+    bed.counter("allowed");
     let page = bed.envoy.admin_get("/stats/prometheus").unwrap().text();
     for line in [
         "jwt_gate_allowed{jwt_gate_prefix=\"edge\"} 1",

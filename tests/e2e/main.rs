@@ -13,12 +13,14 @@
     reason = "tests"
 )]
 
+mod answers;
 mod authorization;
 mod bed;
 mod bridge;
 mod configuration;
 mod faults;
 mod hostile;
+mod issuers;
 mod keys;
 mod outputs;
 mod sharing;

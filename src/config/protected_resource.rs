@@ -1,0 +1,51 @@
+//! OAuth protected resources (RFC 9728) as written. All of it is ours.
+
+use serde_json::{Map, Value};
+
+use crate::config::fields::Fields;
+use crate::config::reader::Node;
+
+/// One of `protected_resources`: its metadata is served, and challenges lead there.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct ProtectedResource {
+    /// The JSON path.
+    pub path: String,
+    /// The resource's identifier: the `https` address that clients use, without a fragment.
+    pub resource: String,
+    /// Other hosts under which requests for it arrive, with their ports if there are; `*`: any.
+    pub hosts: Vec<String>,
+    /// Issuers that clients may ask for tokens. Not set: the providers' issuers that are addresses.
+    pub authorization_servers: Vec<String>,
+    /// Scopes that requests to it may need.
+    pub scopes_supported: Vec<String>,
+    /// Other members of the document, such as `resource_name`, as they stand.
+    pub metadata: Map<String, Value>,
+}
+
+/// Members that the gate writes itself.
+const OWN_MEMBERS: [&str; 4] =
+    ["resource", "authorization_servers", "scopes_supported", "signed_metadata"];
+
+impl ProtectedResource {
+    pub(super) fn read(fields: &mut Fields<'_>) -> Self {
+        Self {
+            path: fields.path().to_owned(),
+            resource: fields.required_text("resource"),
+            hosts: fields.texts("hosts"),
+            authorization_servers: fields.texts("authorization_servers"),
+            scopes_supported: fields.texts("scopes_supported"),
+            metadata: fields.get("metadata").and_then(|node| members(&node)).unwrap_or_default(),
+        }
+    }
+}
+
+fn members(node: &Node<'_>) -> Option<Map<String, Value>> {
+    let members = node.any_object()?;
+    for name in OWN_MEMBERS.iter().filter(|name| members.contains_key(**name)) {
+        node.error(match *name {
+            "signed_metadata" => "`signed_metadata` cannot be made here".to_owned(),
+            name => format!("`{name}` is a field of its own, beside `metadata`"),
+        });
+    }
+    Some(members.clone())
+}

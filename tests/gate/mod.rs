@@ -1,0 +1,190 @@
+//! An engine with keys at hand, for tests that ask who gets in.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "tests; each uses a part of it"
+)]
+
+use std::collections::BTreeMap;
+
+use jwt_gate::engine::{Counter, Decision, Effect, Engine, StreamId};
+use jwt_gate::policy::Policy;
+use jwt_gate::request::RequestHead;
+use jwt_gate::time::UnixTime;
+use jwt_gate_demo::keys::{Alg, SigningKey, jwks};
+use serde_json::{Value, json};
+
+/// When the tests take place.
+pub const NOW: u64 = 1_800_000_000;
+
+/// An engine, and what it did.
+pub struct Gate {
+    pub engine: Engine,
+    pub counted: Vec<Counter>,
+    pub logged: Vec<String>,
+}
+
+impl Gate {
+    #[track_caller]
+    pub fn new(config: &Value) -> Self {
+        let policy = Policy::parse(config.to_string().as_bytes()).unwrap_or_else(|errors| {
+            panic!("{}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+        });
+        Self { engine: Engine::new(policy), counted: Vec::new(), logged: Vec::new() }
+    }
+
+    pub fn decide(&mut self, now: u64, headers: &[(&str, &str)]) -> Decision {
+        let octets = |text: &str| text.as_bytes().to_vec();
+        let head = [(":method", "GET"), (":authority", "h"), (":path", "/")];
+        let head = head.iter().filter(|(name, _)| headers.iter().all(|(own, _)| own != name));
+        let head = head.chain(headers).map(|(name, value)| (octets(name), octets(value)));
+        let head = RequestHead::new(head.collect());
+        let now = UnixTime::from_secs(now);
+        let decision = self.engine.handle_request(StreamId(1), head, now);
+        while let Some(effect) = self.engine.next_effect() {
+            match effect {
+                Effect::Count(counter) => self.counted.push(counter),
+                Effect::Log(_, line) => self.logged.push(line),
+                _ => {}
+            }
+        }
+        decision
+    }
+
+    /// `pass`, or status and code.
+    #[track_caller]
+    pub fn ask(&mut self, method: &str, path: &str, token: Option<&str>) -> String {
+        let bearer = format!("Bearer {}", token.unwrap_or_default());
+        let mut headers = vec![(":method", method), (":path", path)];
+        headers.extend(token.map(|_| ("authorization", bearer.as_str())));
+        told(&self.decide(NOW, &headers))
+    }
+
+    #[track_caller]
+    pub fn get(&mut self, path: &str, token: &str) -> String {
+        self.ask("GET", path, Some(token))
+    }
+}
+
+pub fn told(decision: &Decision) -> String {
+    match decision {
+        Decision::Forward(_) => "pass".to_owned(),
+        Decision::Reject(rejection) => format!("{} {}", rejection.status, rejection.reason.code()),
+        Decision::Serve(served) => format!("{} served", served.status),
+        Decision::Wait => "wait".to_owned(),
+    }
+}
+
+#[track_caller]
+pub fn challenge(decision: &Decision) -> Option<String> {
+    let Decision::Reject(rejection) = decision else { panic!("{decision:?}") };
+    let found = rejection.headers.iter().find(|(name, _)| *name == "www-authenticate");
+    found.map(|(_, value)| value.clone())
+}
+
+/// Runs the examples of a document; returns how many configurations and requests there were.
+///
+/// A block of `json` is a configuration, to which keys are added. A line of a block of `requests` is
+/// the method, the path, headers in brackets, the claims of the token, and what becomes of it;
+/// indented lines under it are headers (`none`: there is no such one) and the body of the answer, or
+/// what was counted.
+#[track_caller]
+pub fn run_examples(document: &str) -> (usize, usize) {
+    let mut keys: BTreeMap<String, SigningKey> = BTreeMap::new();
+    let mut gate = None;
+    let (mut configurations, mut requests) = (0, 0);
+    for block in document.split("\n```").skip(1).step_by(2) {
+        let (kind, block) = block.split_once('\n').unwrap();
+        match kind {
+            "json" => {
+                let mut config: Value = serde_json::from_str(block).unwrap();
+                if config.get("providers").is_none() {
+                    config["providers"] = json!({ "main": {} });
+                }
+                keys.clear();
+                for (name, provider) in config["providers"].as_object_mut().unwrap() {
+                    let key = SigningKey::generate(Alg::HS256, "k");
+                    provider["local_jwks"] = json!({ "inline_string": jwks(&[&key]).to_string() });
+                    keys.insert(name.clone(), key);
+                }
+                gate = Some(Gate::new(&config));
+                configurations += 1;
+            }
+            "requests" => {
+                let mut decision = None;
+                for line in block.lines() {
+                    let gate = gate.as_mut().unwrap();
+                    match line.strip_prefix("  ") {
+                        Some(detail) => gate.check_detail(decision.as_ref().unwrap(), detail),
+                        None => {
+                            gate.counted.clear();
+                            decision = Some(gate.check_example(line, &keys["main"]));
+                            requests += 1;
+                        }
+                    }
+                }
+            }
+            _ => assert_eq!(kind, "text"),
+        }
+    }
+    (configurations, requests)
+}
+
+impl Gate {
+    #[track_caller]
+    fn check_example(&mut self, line: &str, key: &SigningKey) -> Decision {
+        let (request, expected) = line.split_once(" -> ").unwrap();
+        let mut parts = request.splitn(3, ' ');
+        let (method, path) = (parts.next().unwrap(), parts.next().unwrap());
+        let mut rest = parts.next().unwrap_or_default();
+        let mut headers = vec![(":method", method), (":path", path), (":authority", "api.example")];
+        while let Some((header, after)) =
+            rest.strip_prefix('[').and_then(|rest| rest.split_once(']'))
+        {
+            let (name, value) = header.rsplit_once(": ").unwrap();
+            headers.retain(|(own, _)| *own != name);
+            headers.push((name, value));
+            rest = after.trim_start();
+        }
+        let bearer;
+        if !rest.is_empty() {
+            let claims: Value = serde_json::from_str(rest).unwrap();
+            bearer = format!("Bearer {}", key.sign(&claims));
+            headers.push(("authorization", &bearer));
+        }
+        let decision = self.decide(NOW, &headers);
+        assert_eq!(told(&decision), expected, "{line}");
+        decision
+    }
+
+    #[track_caller]
+    fn check_detail(&self, decision: &Decision, detail: &str) {
+        let (headers, body): (Vec<(&str, &str)>, &str) = match decision {
+            Decision::Reject(rejection) => {
+                let headers = rejection.headers.iter();
+                (headers.map(|(name, value)| (&**name, &**value)).collect(), &rejection.body)
+            }
+            Decision::Serve(served) => (served.headers.clone(), &served.body),
+            Decision::Forward(_) | Decision::Wait => (Vec::new(), ""),
+        };
+        let name = detail.split_once(": ");
+        match name.filter(|(name, _)| name.bytes().all(|o| o == b'-' || o.is_ascii_lowercase())) {
+            Some(("counted", names)) => {
+                let counted = self.counted.iter().map(|counter| self.engine.counter_name(*counter));
+                let mut counted: Vec<_> =
+                    counted.map(|name| name.trim_start_matches("jwt_gate.").to_owned()).collect();
+                let mut names: Vec<_> = names.split(' ').map(str::to_owned).collect();
+                counted.sort();
+                names.sort();
+                assert_eq!(counted, names, "{detail}");
+            }
+            Some((name, value)) => {
+                let found = headers.iter().find(|(own, _)| *own == name);
+                assert_eq!(found.map_or("none", |(_, value)| value), value, "{name}");
+            }
+            None => assert_eq!(body, detail),
+        }
+    }
+}
