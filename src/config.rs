@@ -10,6 +10,7 @@ pub mod error_responses;
 pub mod fields;
 mod headers;
 pub mod issuer;
+pub mod mapping;
 pub mod matching;
 pub mod path;
 pub mod path_template;
@@ -29,6 +30,7 @@ use crate::config::authorization::Authorization;
 use crate::config::condition::Condition;
 use crate::config::error_responses::ErrorResponses;
 use crate::config::issuer::PatternedIssuer;
+use crate::config::mapping::{ClaimToHeader, ClaimToParameter, ClaimToPath, Consumer, SetHeader};
 use crate::config::matching::{RouteMatch, StringMatch};
 use crate::config::protected_resource::ProtectedResource;
 use crate::config::step_up::StepUp;
@@ -137,8 +139,17 @@ pub struct Provider {
     pub space_delimited_claims: Vec<String>,
     /// Have Envoy choose the route again after claims became headers. Default: false.
     pub clear_route_cache: bool,
+    /// Ours: a header that receives the payload, as base64 of a serialized `google.protobuf.Value`.
+    /// A client's copy is struck.
+    pub forward_payload_value_header: String,
     /// Headers that receive claims. Clients' copies are struck.
     pub claim_to_headers: Vec<ClaimToHeader>,
+    /// Ours: query parameters that receive claims. Clients' copies are struck.
+    pub claim_to_query_parameters: Vec<ClaimToParameter>,
+    /// Ours: headers that a token of this provider brings. Clients' copies are struck.
+    pub set_headers: Vec<SetHeader>,
+    /// Ours: a header with a name for what a claim says; what has none is refused.
+    pub consumer: Option<Consumer>,
     /// `jwt_cache_config`: how many verified tokens are kept. Not set: 1000 in each worker.
     pub jwt_cache: Option<JwtCacheConfig>,
     /// Tolerance for `exp` and `nbf`, in seconds. 0 or not set: 60, as natively.
@@ -254,15 +265,6 @@ pub struct FromHeader {
     pub value_prefix: String,
 }
 
-/// `JwtClaimToHeader`.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct ClaimToHeader {
-    /// The header's name.
-    pub header_name: String,
-    /// The claim, as the names that lead to it: `claim_name` split at its dots, or `claim_path`.
-    pub claim: Vec<String>,
-}
-
 /// `RequirementRule`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Rule {
@@ -276,6 +278,10 @@ pub struct Rule {
     pub step_up: Option<StepUp>,
     /// Ours: what becomes of those that are refused; not set: what `mode` of the whole says.
     pub mode: Option<Mode>,
+    /// Ours: headers that a request gets which the rule lets through. Clients' copies are struck.
+    pub set_headers: Vec<SetHeader>,
+    /// Ours: segments of the path that claims replace.
+    pub claim_to_path: Vec<ClaimToPath>,
 }
 
 /// `FilterStateRule`.

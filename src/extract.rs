@@ -3,8 +3,11 @@
 //! Every instance at a location is a candidate, also the second parameter of a name and the
 //! second cookie: whatever could reach the backend as a token must have been verified.
 
+mod target;
+
 use std::borrow::Cow;
 
+pub use crate::extract::target::{TargetChange, encoded_param, percent_encode};
 use crate::request::{RequestEdit, RequestHead};
 
 /// A place in a request that may hold a token.
@@ -63,29 +66,28 @@ impl TokenLocation {
     }
 }
 
-/// The changes that take the tokens at `locations` out of a request.
+/// The changes that take the tokens at `locations` out of a request, and those of `target` to its path
+/// and query.
 ///
 /// Only the token goes: other parameters keep every octet, other cookies stay. A header goes
 /// whole, as natively.
 pub fn removal<'a>(
     locations: impl Iterator<Item = &'a TokenLocation>,
     head: &RequestHead,
+    mut target: TargetChange<'a>,
 ) -> Vec<RequestEdit> {
     let mut edits = Vec::new();
-    let mut param_names = Vec::new();
     let mut cookie_names = Vec::new();
     for location in locations {
         match location {
             TokenLocation::Header { name, .. } => {
                 edits.push(RequestEdit::Remove(name.clone().into_bytes()));
             }
-            TokenLocation::Param { name } => param_names.push(name.as_bytes()),
+            TokenLocation::Param { name } => target.taken.push(name.as_bytes()),
             TokenLocation::Cookie { name } => cookie_names.push(name.as_bytes()),
         }
     }
-    if !param_names.is_empty() {
-        edits.push(RequestEdit::Replace(":path".to_owned(), without_params(head, &param_names)));
-    }
+    edits.extend(target.edit(head));
     if !cookie_names.is_empty() {
         edits.push(RequestEdit::Remove(b"cookie".to_vec()));
         for value in head.values("cookie") {
@@ -100,25 +102,6 @@ pub fn removal<'a>(
         }
     }
     edits
-}
-
-fn without_params(head: &RequestHead, names: &[&[u8]]) -> Vec<u8> {
-    let mut path = head.path().to_vec();
-    let query = head.query().unwrap_or_default();
-    let kept: Vec<&[u8]> = query
-        .split(|octet| *octet == b'&')
-        .filter(|pair| !names.contains(&percent_decode(split_param(pair).0).as_ref()))
-        .collect();
-    if !kept.is_empty() {
-        path.push(b'?');
-        path.extend(kept.join(&b"&"[..]));
-    }
-    // A fragment never belongs into a request, but what stands there is not ours to lose.
-    let whole = head.path_and_query();
-    if let Some(start) = whole.iter().position(|octet| *octet == b'#') {
-        path.extend(whole.get(start..).unwrap_or_default());
-    }
-    path
 }
 
 /// The parameters of a query, undecoded.
@@ -282,7 +265,8 @@ mod tests {
         headers: &[(&str, &str)],
         expected: &[RequestEdit],
     ) {
-        assert_eq!(removal(locations.iter(), &head(headers)), expected);
+        let edits = removal(locations.iter(), &head(headers), TargetChange::default());
+        assert_eq!(edits, expected);
     }
 
     #[test]

@@ -182,6 +182,24 @@ pub fn member_text<'a>(json: &'a str, path: &[String]) -> Option<&'a str> {
     Some(text)
 }
 
+/// The texts of a list's items exactly as they stand in `json`.
+pub fn item_texts(json: &str) -> Option<Vec<&str>> {
+    let items: Vec<&RawValue> = serde_json::from_str(json).ok()?;
+    Some(items.into_iter().map(RawValue::get).collect())
+}
+
+/// `json`, which is JSON, without white space between its tokens.
+pub fn compact(json: &str) -> String {
+    let (mut in_text, mut escaped) = (false, false);
+    let kept = json.chars().filter(|letter| {
+        let kept = in_text || !letter.is_ascii_whitespace();
+        in_text ^= *letter == '"' && !escaped;
+        escaped = in_text && *letter == '\\' && !escaped;
+        kept
+    });
+    kept.collect()
+}
+
 const DUPLICATE: &str = "duplicate member";
 const TOO_DEEP: &str = "nested too deeply";
 
@@ -349,6 +367,16 @@ mod tests {
                 "{depth}"
             );
         }
+    }
+
+    #[test]
+    fn compact_texts() {
+        let text = "{ \"a b\" : [ 1.0 , \"\\\\\" , \" \\\" , \" ] ,\r\n\t\"c\":\"\\\\\\\" \" }";
+        let expected = "{\"a b\":[1.0,\"\\\\\",\" \\\" , \"],\"c\":\"\\\\\\\" \"}";
+        assert_eq!(compact(text), expected);
+        assert_eq!(parse(expected.as_bytes()), parse(text.as_bytes()));
+        assert_eq!(item_texts("[ 1.50 ,\"a\", null]"), Some(vec!["1.50", "\"a\"", "null"]));
+        assert_eq!(item_texts("{}"), None);
     }
 
     #[test]

@@ -27,6 +27,30 @@ pub fn segment<'p>(template: &PathTemplate, glob: usize, path: &'p [u8]) -> Opti
     segment.filter(|_| filled)
 }
 
+/// The path with other texts for globs with these numbers, if it is what the template stands for.
+pub fn replaced(
+    template: &PathTemplate,
+    texts: &[(usize, Vec<u8>)],
+    path: &[u8],
+) -> Option<Vec<u8>> {
+    let mut parts = Vec::new();
+    if !find(template.pieces(), path, &mut |part| parts.push(part)) {
+        return None;
+    }
+    let mut replaced = Vec::with_capacity(path.len());
+    let mut parts = (0_usize..).zip(parts);
+    for piece in template.pieces() {
+        if let Piece::Literal(text) = piece {
+            replaced.extend_from_slice(text.as_bytes());
+            continue;
+        }
+        let (glob, part) = parts.next()?;
+        let other = texts.iter().find(|(own, _)| *own == glob).map(|(_, text)| text.as_slice());
+        replaced.extend_from_slice(other.unwrap_or(part));
+    }
+    Some(replaced)
+}
+
 /// Matches from the left and tells what each glob stands for. One pass suffices: a segment ends at
 /// a slash or, as the last piece but one, before a suffix; behind `**` comes one literal.
 fn find<'p>(pieces: &[Piece], path: &'p [u8], told: &mut dyn FnMut(&'p [u8])) -> bool {
@@ -78,7 +102,8 @@ pub fn clear(head: &RequestHead) -> Option<&[u8]> {
     (is_clear(path) && !head.path_and_query().contains(&b'#')).then_some(path)
 }
 
-fn is_clear(path: &[u8]) -> bool {
+/// The same of a path alone.
+pub fn is_clear(path: &[u8]) -> bool {
     // CONNECT has no path, and `OPTIONS *` only this one.
     if path.is_empty() || path == b"*" {
         return true;

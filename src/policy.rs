@@ -5,14 +5,17 @@
 
 mod authorization;
 pub mod check;
+mod claim_value;
 pub mod evaluate;
 pub mod identity;
 mod issuer;
 pub mod key_source;
 mod protected_resource;
+mod protobuf_value;
 pub mod provider;
 mod report;
 mod requirement;
+mod rewrite;
 pub mod route;
 mod step_up;
 pub mod verified_tokens;
@@ -27,13 +30,14 @@ use crate::config::{self, Config, Mode};
 use crate::denial::{Manner, Responses};
 use crate::jose::table_memory::{DEFAULT_TABLE_OCTETS, TableMemory};
 use crate::policy::authorization::{Policies, template};
-use crate::policy::identity::IdentityHeaders;
+use crate::policy::identity::{IdentityHeaders, identity_parameters};
 use crate::policy::issuer::Split;
 pub use crate::policy::key_source::{KeySource, RemoteKeys};
 pub use crate::policy::protected_resource::Served;
 use crate::policy::protected_resource::{ProtectedResource, metadata_address, serve};
 pub use crate::policy::provider::Provider;
 use crate::policy::requirement::{Names, Requirement};
+use crate::policy::rewrite::{Writes, refuse_unstable_routes};
 use crate::policy::route::RouteMatcher;
 use crate::policy::step_up::StepUp;
 use crate::request::{PropertyPath, RequestHead};
@@ -58,6 +62,7 @@ pub struct Policy {
     state_rules: Option<StateRules>,
     fallback: Requirement,
     identity_headers: IdentityHeaders,
+    identity_parameters: Vec<Vec<u8>>,
     /// What all keys have for their tables.
     pub table_memory: Rc<TableMemory>,
     policies: Option<Policies>,
@@ -77,6 +82,7 @@ struct Rule {
     matcher: RouteMatcher,
     requirement: Requirement,
     condition: Option<Condition>,
+    writes: Writes,
     step_up: Option<StepUp>,
     mode: Mode,
     /// Its paths, for the report.
@@ -88,6 +94,8 @@ struct Asked<'a> {
     requirement: &'a Requirement,
     /// Of its claims, by the rule.
     condition: Option<&'a Condition>,
+    /// What the rule writes into the request.
+    writes: Option<&'a Writes>,
     /// Of its user.
     step_up: Option<&'a StepUp>,
     mode: Mode,
@@ -183,6 +191,7 @@ impl Policy {
             requirements.into_iter().flat_map(Requirement::status_headers).collect();
         refuse_unstable_routes(&rules, &policies, &providers, &status_headers, &errors);
         refuse_token_headers(&status_headers, &providers, &errors);
+        let written = rules.iter().flat_map(|rule| rule.writes.header_names());
         let resources = config.protected_resources.into_iter();
         let resources: Vec<_> = resources
             .filter_map(|wire| ProtectedResource::compile(wire, &providers, &errors))
@@ -199,7 +208,8 @@ impl Policy {
             },
             strip_failure_response: config.strip_failure_response,
             bypass_cors_preflight: config.bypass_cors_preflight,
-            identity_headers: IdentityHeaders::of(&providers, status_headers.iter()),
+            identity_headers: IdentityHeaders::of(&providers, status_headers.iter().chain(written)),
+            identity_parameters: identity_parameters(&providers),
             keys_unavailable_status: match config.keys_unavailable_status {
                 Some(401) => 401,
                 _ => 503,
@@ -271,6 +281,7 @@ impl Policy {
                 .or_else(|| self.state_rules.as_ref()?.requirement(head))
                 .unwrap_or(&self.fallback),
             condition: rule.and_then(|rule| rule.condition.as_ref()),
+            writes: rule.map(|rule| &rule.writes),
             step_up: rule.and_then(|rule| rule.step_up.as_ref()),
             mode: rule.map_or(self.mode, |rule| rule.mode),
         })
@@ -301,6 +312,7 @@ impl Rule {
         let condition = wire.authorization.as_ref();
         let matches = wire.matches.as_ref()?;
         Some(Self {
+            writes: Writes::compile(wire, !matches!(requirement, Requirement::Nothing), errors),
             requirement,
             condition: condition.map(|wire| Condition::compile(wire, template, errors)),
             matcher: RouteMatcher::new(matches),
@@ -351,35 +363,12 @@ fn note_claims_read(
                 condition.claims_read(&mut provider.claims_read);
             }
         }
-    }
-    !conditions.is_empty() || policies.is_some() || step_up.is_some()
-}
-
-/// Any change to a request makes Envoy choose its route again, after the gate has decided on the
-/// route before. Where rules ask for the route, the gate must change nothing.
-fn refuse_unstable_routes(
-    rules: &[Rule],
-    policies: &Option<Policies>,
-    providers: &[Provider],
-    status_headers: &[String],
-    errors: &Errors,
-) {
-    let stable = status_headers.is_empty() && providers.iter().all(Provider::changes_nothing);
-    let rules = rules.iter().map(|rule| ("rules", Some(&rule.matcher)));
-    let policies = policies.iter().flat_map(|policies| &policies.list);
-    let policies = policies.map(|policy| ("authorization.policies", policy.matcher.as_ref()));
-    let rules = (0_usize..).zip(rules).chain((0_usize..).zip(policies));
-    for (index, (list, matcher)) in rules {
-        let asks = matcher.is_some_and(|matcher| matcher.properties().next().is_some());
-        if !stable && asks {
-            errors.push(
-                &format!("{list}[{index}].match"),
-                "with a condition on the route, every provider must have `forward: true` and write \
-                 no headers: any change to a request makes Envoy choose its route again, after the \
-                 decision",
-            );
+        for rule in rules {
+            rule.writes.claims_read(&mut provider.claims_read);
         }
     }
+    let writes = rules.iter().any(|rule| rule.writes.read_claims());
+    writes || !conditions.is_empty() || policies.is_some() || step_up.is_some()
 }
 
 /// The header that tells of a failed token must not be one that holds tokens.

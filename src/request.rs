@@ -78,6 +78,17 @@ impl RequestHead {
         Self { properties, ..self }
     }
 
+    /// The same head with another path before the query.
+    pub fn with_path(&self, path: &[u8]) -> Self {
+        let rest = self.path_and_query().get(self.path().len()..).unwrap_or_default();
+        let target = [path, rest].concat();
+        let headers = self.headers().map(|(name, value)| match name {
+            b":path" => (name.to_vec(), target.clone()),
+            _ => (name.to_vec(), value.to_vec()),
+        });
+        Self { fields: headers.collect(), properties: self.properties.clone() }
+    }
+
     /// The property at `path`, if it was asked for and the proxy knows it.
     pub fn property(&self, path: &PropertyPath) -> Option<&[u8]> {
         let found = self.properties.iter().find(|(own, _)| own == path);

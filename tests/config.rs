@@ -131,8 +131,8 @@ fn all_mistakes_appear_at_once_each_with_its_path() {
             "providers.q.local_jwks.filename: a plugin cannot read it; put the keys into `inline_string`",
             "providers.q.remote_jwks: `http_uri` or `discovery` is required",
             "providers[\"a b\"]: `remote_jwks` or `local_jwks` is required",
-            "providers[\"a b\"].isuer: unknown field; expected one of: algorithms, allow_weak_keys, audiences, authorized_parties, claim_to_headers, clear_route_cache, clock_skew, clock_skew_seconds, failed_status_in_metadata, forward, forward_payload_header, from_cookies, from_headers, from_params, header_in_metadata, issuer, issuer_claims, issuer_pattern, issuers, jwt_cache_config, local_jwks, local_jwks_is_fallback, max_age, max_lifetime, normalize_payload_in_metadata, pad_forward_payload_header, payload_in_metadata, remote_jwks, require_expiration, required_claims, subjects, token_types",
-            "providers[\"a b\"].jwks: unknown field; expected one of: algorithms, allow_weak_keys, audiences, authorized_parties, claim_to_headers, clear_route_cache, clock_skew, clock_skew_seconds, failed_status_in_metadata, forward, forward_payload_header, from_cookies, from_headers, from_params, header_in_metadata, issuer, issuer_claims, issuer_pattern, issuers, jwt_cache_config, local_jwks, local_jwks_is_fallback, max_age, max_lifetime, normalize_payload_in_metadata, pad_forward_payload_header, payload_in_metadata, remote_jwks, require_expiration, required_claims, subjects, token_types",
+            "providers[\"a b\"].isuer: unknown field; expected one of: algorithms, allow_weak_keys, audiences, authorized_parties, claim_to_headers, claim_to_query_parameters, clear_route_cache, clock_skew, clock_skew_seconds, consumer, failed_status_in_metadata, forward, forward_payload_header, forward_payload_value_header, from_cookies, from_headers, from_params, header_in_metadata, issuer, issuer_claims, issuer_pattern, issuers, jwt_cache_config, local_jwks, local_jwks_is_fallback, max_age, max_lifetime, normalize_payload_in_metadata, pad_forward_payload_header, payload_in_metadata, remote_jwks, require_expiration, required_claims, set_headers, subjects, token_types",
+            "providers[\"a b\"].jwks: unknown field; expected one of: algorithms, allow_weak_keys, audiences, authorized_parties, claim_to_headers, claim_to_query_parameters, clear_route_cache, clock_skew, clock_skew_seconds, consumer, failed_status_in_metadata, forward, forward_payload_header, forward_payload_value_header, from_cookies, from_headers, from_params, header_in_metadata, issuer, issuer_claims, issuer_pattern, issuers, jwt_cache_config, local_jwks, local_jwks_is_fallback, max_age, max_lifetime, normalize_payload_in_metadata, pad_forward_payload_header, payload_in_metadata, remote_jwks, require_expiration, required_claims, set_headers, subjects, token_types",
             "rule: unknown field; expected one of: authorization, bypass_cors_preflight, default_requirement, error_responses, filter_state_rules, key_sharing, key_tables, keys_unavailable_status, mode, protected_resources, providers, requirement_map, rules, shadow, stat_prefix, strip_failure_response",
             "rules[0]: `match` is required",
             "rules[0].requires: no provider is called `nobody`; there is: a b, p, q",
@@ -796,8 +796,8 @@ fn authorization_and_its_mistakes() {
         with("/authorization", policies),
         &[
             "authorization.policies[0].match: with a condition on the route, every provider must have \
-         `forward: true` and write no headers: any change to a request makes Envoy choose its route \
-         again, after the decision",
+         `forward: true`, and nothing may be written into requests: any change makes Envoy choose the \
+         route again, after the decision",
             "authorization.policies[1].provider_name: no provider is called `nobody`; there is: local, \
          remote",
         ],
@@ -1127,4 +1127,138 @@ fn check_lines(config: Value, expected: &[&str]) {
         lines.remove(place.unwrap_or_else(|| panic!("no {expected:?} in\n{errors}")));
     }
     assert!(lines.is_empty(), "{lines:#?}");
+}
+
+#[test]
+fn what_tokens_become() {
+    let claim =
+        |name: &str| json!({ "header_name": "x-a", "claim_name": "a", "value_format": name });
+    for format in ["base64_json", "json", "csv", "repeated", "protobuf_value"] {
+        check(with("/providers/local/claim_to_headers", claim(format)), &[]);
+    }
+    check(
+        with("/providers/local/claim_to_headers", json!([claim("CSV"), claim("")])),
+        &[
+            "providers.local.claim_to_headers[0].value_format: expected one of: base64_json, json, csv, \
+         repeated, protobuf_value",
+            "providers.local.claim_to_headers[1].value_format: expected one of: base64_json, json, csv, \
+         repeated, protobuf_value",
+        ],
+    );
+    check(
+        with("/providers/local/forward_payload_value_header", json!("host")),
+        &[
+            "providers.local.forward_payload_value_header: this header frames or routes the request and \
+         cannot carry a claim",
+        ],
+    );
+    check(
+        with(
+            "/providers/local/claim_to_query_parameters",
+            json!([
+                { "parameter_name": "user.id", "claim_path": ["a.b"] },
+                { "parameter_name": "a[b]", "claim_name": "a" },
+                { "parameter_name": "a b", "claim_name": "a" },
+                { "parameter_name": "", "claim_name": "a" },
+                { "claim_name": "a" },
+                { "parameter_name": "a" },
+            ]),
+        ),
+        &[
+            "providers.local.claim_to_query_parameters[1].parameter_name: expected a name without spaces, \
+         control characters and any of `&;=[]+`",
+            "providers.local.claim_to_query_parameters[2].parameter_name: expected a name without spaces, \
+         control characters and any of `&;=[]+`",
+            "providers.local.claim_to_query_parameters[3].parameter_name: must not be empty",
+            "providers.local.claim_to_query_parameters[4]: `parameter_name` is required",
+            "providers.local.claim_to_query_parameters[5]: `claim_name` or `claim_path` is required",
+        ],
+    );
+    let bad = "expected printable ASCII characters, without spaces around them";
+    check(
+        with(
+            "/providers/local/set_headers",
+            json!([{ "name": "x-a", "value": "a\nb" }, { "name": "x-a", "value": " a" },
+                { "name": "te", "value": "a" }, { "name": "x-a" }]),
+        ),
+        &[
+            &format!("providers.local.set_headers[0].value: {bad}"),
+            &format!("providers.local.set_headers[1].value: {bad}"),
+            "providers.local.set_headers[2].name: this header frames or routes the request and cannot \
+         carry a claim",
+            "providers.local.set_headers[3]: `value` is required",
+        ],
+    );
+    check(
+        with("/providers/local/consumer", json!({ "header_name": "x-a", "names": {} })),
+        &[
+            "providers.local.consumer: `claim_name` or `claim_path` is required",
+            "providers.local.consumer.names: at least one name is required",
+        ],
+    );
+    check(
+        with(
+            "/providers/local/consumer",
+            json!({ "header_name": "x-a", "claim_name": "a", "names": { "a b": "\u{e4}", "c": "d" } }),
+        ),
+        &[&format!("providers.local.consumer.names[\"a b\"]: {bad}")],
+    );
+}
+
+#[test]
+fn claims_in_paths_need_a_template_and_tokens() {
+    let template = json!({ "path_match_policy": { "typed_config": {
+        "@type": "type.googleapis.com/envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig",
+        "path_template": "/{a}/{rest=**}" } } });
+    let claim = |variable: &str| json!({ "path_variable": variable, "claim_name": "a" });
+    let requires = json!({ "provider_name": "local" });
+    check(
+        with(
+            "/rules",
+            json!([
+                { "match": template, "requires": requires, "claim_to_path": claim("a") },
+                { "match": template, "claim_to_path": claim("a") },
+                { "match": template, "requires": {}, "claim_to_path": claim("a") },
+                { "match": { "prefix": "/" }, "requires": requires, "claim_to_path": claim("a") },
+                { "match": template, "requires": requires, "claim_to_path": [
+                    claim("a"), claim("a"), claim("b"), claim("rest"), claim(""), {}] },
+            ]),
+        ),
+        &[
+            "rules[1].claim_to_path: without `requires`, no token is looked at, and there are no claims",
+            "rules[2].claim_to_path: without `requires`, no token is looked at, and there are no claims",
+            "rules[3].claim_to_path: needs a `path_match_policy` in the `match` of the rule",
+            "rules[4].claim_to_path[1]: another claim replaces this segment already",
+            "rules[4].claim_to_path[2]: the path template has no such variable that stands for one segment",
+            "rules[4].claim_to_path[3]: the path template has no such variable that stands for one segment",
+            "rules[4].claim_to_path[4].path_variable: must not be empty",
+            "rules[4].claim_to_path[5]: `claim_name` or `claim_path` is required",
+            "rules[4].claim_to_path[5]: `path_variable` is required",
+        ],
+    );
+}
+
+/// Whatever changes requests makes Envoy choose the route again.
+#[test]
+fn nothing_is_written_where_rules_ask_for_the_route() {
+    let reads = |provider: Value, rule: Value| {
+        let mut config = json!({
+            "providers": { "p": { "local_jwks": { "inline_string": jwks() }, "forward": true } },
+            "rules": [{ "match": { "prefix": "/", "route_name": "r" } }],
+        });
+        for (pointer, fields) in [("/providers/p", provider), ("/rules/0", rule)] {
+            let object = config.pointer_mut(pointer).unwrap().as_object_mut().unwrap();
+            object.extend(fields.as_object().unwrap().clone());
+        }
+        errors(&config.to_string()).contains("with a condition on the route")
+    };
+    assert!(!reads(json!({}), json!({})));
+    let header = json!([{ "name": "x-a", "value": "a" }]);
+    assert!(reads(json!({ "set_headers": header }), json!({})));
+    assert!(reads(json!({}), json!({ "set_headers": header })));
+    assert!(reads(json!({ "forward_payload_value_header": "x-a" }), json!({})));
+    let parameter = json!({ "parameter_name": "a", "claim_name": "a" });
+    assert!(reads(json!({ "claim_to_query_parameters": parameter }), json!({})));
+    let consumer = json!({ "header_name": "x-a", "claim_name": "a", "names": { "a": "b" } });
+    assert!(reads(json!({ "consumer": consumer }), json!({})));
 }

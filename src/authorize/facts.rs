@@ -36,6 +36,19 @@ impl Facts {
         self.0.iter().map(|(name, value)| name.len().saturating_add(octets(value))).sum()
     }
 
+    /// What the claim to which these names lead says, where it is a text, a boolean or a whole number of
+    /// 64 bits; any other number has passed through a double.
+    pub fn scalar(&self, path: &[String]) -> Option<String> {
+        match self.find(path) {
+            Found::Value(Value::String(text)) => Some(text.clone()),
+            Found::Value(Value::Bool(value)) => Some(value.to_string()),
+            Found::Value(Value::Number(number)) if number.is_i64() || number.is_u64() => {
+                Some(number.to_string())
+            }
+            _ => None,
+        }
+    }
+
     /// The claim of this name.
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.0.get(name)

@@ -63,6 +63,16 @@ pub(super) fn identity_header(node: Option<Node<'_>>) -> String {
     name
 }
 
+/// The value of a header that nobody changes on its way: no proxy trims it or takes it for other text.
+pub(super) fn plain_value(node: &Node<'_>) -> Option<String> {
+    let value = node.non_empty_text()?;
+    let plain = |octet: u8| (0x20..0x7f).contains(&octet);
+    if !value.bytes().all(plain) || value.trim() != value {
+        node.error("expected printable ASCII characters, without spaces around them");
+    }
+    Some(value)
+}
+
 /// A header or pseudo-header that a rule asks for, as Envoy holds it: `host` is `:authority`.
 pub(super) fn any_header(node: &Node<'_>) -> Option<String> {
     let name = node.non_empty_text()?.to_ascii_lowercase();

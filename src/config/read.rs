@@ -7,6 +7,7 @@ use crate::config::error_responses::ErrorResponses;
 use crate::config::fields::Fields;
 use crate::config::headers::{header_name, identity_header};
 use crate::config::issuer::PatternedIssuer;
+use crate::config::mapping::{ClaimToHeader, ClaimToParameter, Consumer, SetHeader};
 use crate::config::matching::StringMatch;
 use crate::config::protected_resource::ProtectedResource;
 use crate::config::protobuf_struct;
@@ -14,8 +15,8 @@ use crate::config::reader::{ConfigError, Errors, Node};
 use crate::config::requirement::mode;
 use crate::config::shadow;
 use crate::config::{
-    ClaimToHeader, Config, FilterStateRules, FromHeader, Jwks, JwtCacheConfig, KeySharing,
-    KeyTables, Provider, Requirement, Rule,
+    Config, FilterStateRules, FromHeader, Jwks, JwtCacheConfig, KeySharing, KeyTables, Provider,
+    Requirement, Rule,
 };
 use crate::json;
 
@@ -143,8 +144,15 @@ impl Provider {
             forward_payload_header: identity_header(
                 fields.get("forward_payload_header").filter(|node| !node.is_empty_text()),
             ),
+            forward_payload_value_header: identity_header(
+                fields.get("forward_payload_value_header").filter(|node| !node.is_empty_text()),
+            ),
             claim_to_headers: fields
                 .list("claim_to_headers", |node| node.object(ClaimToHeader::read)),
+            claim_to_query_parameters: fields
+                .list("claim_to_query_parameters", |node| node.object(ClaimToParameter::read)),
+            set_headers: SetHeader::read_list(fields),
+            consumer: fields.get("consumer").and_then(|node| node.object(Consumer::read)),
             jwt_cache: fields
                 .get("jwt_cache_config")
                 .and_then(|node| node.object(JwtCacheConfig::read)),
@@ -202,39 +210,6 @@ impl FromHeader {
             node.error("the host is no place for a token");
         }
         Self { name, value_prefix: fields.text("value_prefix") }
-    }
-}
-
-impl ClaimToHeader {
-    fn read(fields: &mut Fields<'_>) -> Self {
-        Self {
-            header_name: identity_header(fields.required("header_name")),
-            claim: Self::claim(fields),
-        }
-    }
-
-    fn claim(fields: &mut Fields<'_>) -> Vec<String> {
-        match fields.one_of(&["claim_name", "claim_path"]) {
-            Some(("claim_name", node)) => {
-                let name = node.non_empty_text().unwrap_or_default();
-                name.split('.').map(str::to_owned).collect()
-            }
-            Some((_, node)) => {
-                // Natively a list of `{"key": NAME}`; plain names are ours.
-                let path = node.list(|node| match node.is_text() {
-                    true => node.non_empty_text(),
-                    false => node.object(|fields| fields.required_text("key")),
-                });
-                if path.is_empty() {
-                    node.error("expected the names that lead to the claim");
-                }
-                path
-            }
-            None => {
-                fields.error("`claim_name` or `claim_path` is required");
-                Vec::new()
-            }
-        }
     }
 }
 

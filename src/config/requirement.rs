@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::config::condition::Condition;
 use crate::config::fields::Fields;
 use crate::config::headers::identity_header;
+use crate::config::mapping::{ClaimToPath, SetHeader};
 use crate::config::matching::RouteMatch;
 use crate::config::reader::Node;
 use crate::config::step_up::StepUp;
@@ -31,6 +32,8 @@ impl Rule {
                 }
             },
             authorization: Condition::read_field(fields, "authorization"),
+            set_headers: SetHeader::read_list(fields),
+            claim_to_path: fields.list("claim_to_path", |node| node.object(ClaimToPath::read)),
             step_up: fields.get_not_null("step_up").and_then(|node| node.object(StepUp::read)),
             mode: fields.get("mode").and_then(|node| mode(&node)),
         }

@@ -151,6 +151,7 @@ impl Evaluation<'_> {
         }
         let UncheckedToken { octets, jws, claims } = token;
         let payload = self.verify(jws, candidates)?;
+        provider.outputs.admit(&payload)?;
         let generation = keys.generation();
         let known = KnownToken::new(
             octets,
@@ -178,6 +179,8 @@ impl Evaluation<'_> {
     ) -> Outcome {
         Outcome::Met(Grant {
             headers: known.edits.clone(),
+            fixed: provider.outputs.fixed.clone(),
+            parameters: known.parameters.clone(),
             taken: if provider.forward { Vec::new() } else { vec![location.clone()] },
             bearers: match self.policy.has_conditions {
                 true => vec![Bearer { provider: index, known: Rc::clone(known) }],

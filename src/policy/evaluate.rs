@@ -9,11 +9,12 @@ use std::ops::Range;
 use crate::authorize::Condition;
 use crate::config::Mode;
 use crate::denial::{Denial, Reason};
-use crate::extract::{self, TokenLocation};
+use crate::extract::TokenLocation;
 use crate::jwks::Keys;
 use crate::policy::authorization::Bearer;
 use crate::policy::check::Budget;
 use crate::policy::requirement::{Otherwise, Requirement};
+use crate::policy::rewrite::Writes;
 use crate::policy::verified_tokens::VerifiedTokens;
 use crate::policy::{Policy, ProviderIndex};
 use crate::request::{RequestEdit, RequestEdits, RequestHead};
@@ -110,6 +111,10 @@ pub(super) enum Outcome {
 #[derive(Default)]
 pub(super) struct Grant {
     pub(super) headers: Vec<RequestEdit>,
+    /// Headers that are the same for every token.
+    pub(super) fixed: Vec<RequestEdit>,
+    /// Query parameters, encoded.
+    pub(super) parameters: Vec<Vec<u8>>,
     pub(super) taken: Vec<TokenLocation>,
     /// The tokens, where conditions look at them.
     pub(super) bearers: Vec<Bearer>,
@@ -118,6 +123,8 @@ pub(super) struct Grant {
 impl Grant {
     fn join(&mut self, other: Self) {
         self.headers.extend(other.headers);
+        self.fixed.extend(other.fixed);
+        self.parameters.extend(other.parameters);
         self.taken.extend(other.taken);
         self.bearers.extend(other.bearers);
     }
@@ -154,12 +161,12 @@ impl<'a> Evaluation<'a> {
     /// Decides.
     pub fn decide(self) -> Verdict {
         let Some(asked) = self.policy.asked(self.head) else {
-            return Verdict::Allow(self.permit(Grant::default()));
+            return Verdict::Allow(self.permit(Grant::default(), None, None));
         };
         let verdict = match self.meet(asked.requirement, &[]) {
             Outcome::Failed(denial) => Verdict::Deny(denial),
-            Outcome::Met(grant) => match self.authorize(&asked, &grant.bearers) {
-                Ok(()) => Verdict::Allow(self.permit(grant)),
+            Outcome::Met(grant) => match self.admit(&asked, &grant.bearers) {
+                Ok(path) => Verdict::Allow(self.permit(grant, asked.writes, path)),
                 Err(denial) => Verdict::Deny(denial),
             },
             Outcome::Waiting(wanted) => Verdict::Wait(sorted::list(wanted)),
@@ -178,15 +185,11 @@ impl<'a> Evaluation<'a> {
             Verdict::Wait(wanted) => (Reason::KeysUnavailable.into(), wanted),
             other => return other,
         };
-        Verdict::Report { permit: self.permit(Grant::default()), denial, wanted }
+        Verdict::Report { permit: self.permit(Grant::default(), None, None), denial, wanted }
     }
 
-    /// First what clients may not send goes, then the tokens, then the claims come in.
-    fn permit(self, grant: Grant) -> Permit {
-        let mut edits = self.policy.identity_headers.strike(self.head);
-        edits.extend(extract::removal(grant.taken.iter(), self.head));
-        edits.extend(grant.headers);
-        Permit { edits }
+    fn permit(self, grant: Grant, writes: Option<&Writes>, path: Option<Vec<u8>>) -> Permit {
+        Permit { edits: self.edits(grant, writes, path) }
     }
 
     /// `taken`: locations whose token an earlier requirement took; natively it is gone for later

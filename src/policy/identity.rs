@@ -1,60 +1,38 @@
-//! The headers by which the backend learns who calls: struck from every request, written only
-//! from verified claims.
+//! The headers and query parameters by which the backend learns who calls: struck from every request,
+//! written only from verified claims.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use crate::config;
+use crate::config::mapping::{ClaimToHeader, ClaimToParameter, Consumer};
+use crate::denial::Reason;
+use crate::extract::encoded_param;
 use crate::jose::jws::VerifiedPayload;
-use crate::json::Node;
-use crate::policy::Provider;
+use crate::policy::rewrite::{fixed_headers, names};
+use crate::policy::{Provider, claim_value, protobuf_value};
 use crate::request::{RequestEdit, RequestHead};
 use crate::sorted;
 
-/// A claim that becomes a header (`JwtClaimToHeader`).
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct ClaimHeader {
-    name: String,
-    claim: Vec<String>,
-}
-
-impl ClaimHeader {
-    /// Compiles `wire`.
-    pub fn new(wire: config::ClaimToHeader) -> Self {
-        Self { name: wire.header_name, claim: wire.claim }
-    }
-
-    fn value(&self, payload: &VerifiedPayload<'_>) -> Option<Vec<u8>> {
-        let (first, rest) = self.claim.split_first()?;
-        let claim = rest.iter().try_fold(payload.claims().get(first)?, |value, segment| {
-            value.as_object()?.get(segment)
-        })?;
-        let text = match claim {
-            Node::Null => return None,
-            Node::Bool(value) => value.to_string(),
-            // As it stands in the token: a double would lose digits of a long account number.
-            Node::Number(_) => payload.member_text(&self.claim)?.to_owned(),
-            Node::Text(text) => text.clone().into_owned(),
-            // Native's form: base64 of compact JSON.
-            Node::List(_) | Node::Object(_) => STANDARD.encode(claim.to_value().to_string()),
-        };
-        Some(text.into_bytes()).filter(|text| !text.is_empty() && text.iter().all(is_header_octet))
-    }
-}
-
-/// What a field value may hold (RFC 9110 section 5.5). A claim with a line feed would otherwise
-/// write headers of its own; it is left out, as if it were absent.
-fn is_header_octet(octet: &u8) -> bool {
-    *octet == b'\t' || (*octet >= 0x20 && *octet != 0x7f)
-}
+/// The longest value of the header with the whole payload: what reads it, Envoy's `header_to_metadata`,
+/// passes over 8 KiB and more as if there were none, and a policy that denies would then not apply.
+const MOST_PAYLOAD_OCTETS: usize = 8 * 1024 - 1;
+/// How deep the messages in it may nest: protobuf's parsers read no more, and what they do not read is
+/// passed over, too.
+const MOST_PAYLOAD_DEPTH: usize = 100;
 
 /// What a good token of a provider becomes.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Outputs {
     payload_header: Option<String>,
     pad_payload: bool,
-    claim_headers: Vec<ClaimHeader>,
+    payload_value_header: Option<String>,
+    claim_headers: Vec<ClaimToHeader>,
+    claim_parameters: Vec<ClaimToParameter>,
+    consumer: Option<Consumer>,
+    /// Headers with fixed values.
+    pub(super) fixed: Vec<RequestEdit>,
     clear_route_cache: bool,
     payload_state: Option<String>,
     header_state: Option<String>,
@@ -68,7 +46,11 @@ impl Outputs {
         Self {
             payload_header: named(&wire.forward_payload_header),
             pad_payload: wire.pad_forward_payload_header,
-            claim_headers: wire.claim_to_headers.iter().cloned().map(ClaimHeader::new).collect(),
+            payload_value_header: named(&wire.forward_payload_value_header),
+            claim_headers: wire.claim_to_headers.clone(),
+            claim_parameters: wire.claim_to_query_parameters.clone(),
+            consumer: wire.consumer.clone(),
+            fixed: fixed_headers(&wire.set_headers),
             clear_route_cache: wire.clear_route_cache,
             payload_state: named(&wire.payload_in_metadata),
             header_state: named(&wire.header_in_metadata),
@@ -76,7 +58,19 @@ impl Outputs {
         }
     }
 
-    /// The edits that a verified token brings.
+    /// Whether a verified token can become all that it must become.
+    pub(super) fn admit(&self, payload: &VerifiedPayload<'_>) -> Result<(), Reason> {
+        let is_nobody =
+            self.consumer.as_ref().is_some_and(|own| consumer_name(own, payload).is_none());
+        let is_unreadable = self.payload_value_header.is_some() && {
+            let value = self.normalized(payload);
+            protobuf_value::depth(&value) > MOST_PAYLOAD_DEPTH
+                || encoded_value(&value).len() > MOST_PAYLOAD_OCTETS
+        };
+        if is_nobody || is_unreadable { Err(Reason::ClaimsNotAllowed) } else { Ok(()) }
+    }
+
+    /// The edits that a verified token brings, beside those that are fixed.
     pub fn edits(&self, payload: &VerifiedPayload<'_>) -> Vec<RequestEdit> {
         let whole = self.payload_header.iter().map(|name| {
             let mut encoded = payload.encoded().as_bytes().to_vec();
@@ -86,13 +80,27 @@ impl Outputs {
             }
             RequestEdit::Add(name.clone(), encoded)
         });
-        let claims = self.claim_headers.iter().filter_map(|header| {
-            Some(RequestEdit::Add(header.name.clone(), header.value(payload)?))
-        });
-        let claims: Vec<_> = claims.collect();
+        // One only, of several tokens the last: two of them would be joined, and read as none.
+        let whole = whole.chain(self.payload_value_header.iter().map(|name| {
+            RequestEdit::Replace(
+                name.clone(),
+                encoded_value(&self.normalized(payload)).into_bytes(),
+            )
+        }));
+        let mut claims = Vec::new();
+        for ClaimToHeader { header_name: name, claim, format } in &self.claim_headers {
+            let values = claim_value::header_values(payload, claim, *format).into_iter();
+            claims.extend(values.map(|value| RequestEdit::Add(name.clone(), value)));
+        }
+        if let Some(consumer) = &self.consumer {
+            let name = consumer_name(consumer, payload).into_iter();
+            claims.extend(name.map(|name| {
+                RequestEdit::Add(consumer.header_name.clone(), name.clone().into_bytes())
+            }));
+        }
         // Natively, the payload in the metadata is a reason as well: routes may match on it.
-        let reroute =
-            self.clear_route_cache && (!claims.is_empty() || self.payload_state.is_some());
+        let reroute = self.clear_route_cache
+            && (!claims.is_empty() || !self.fixed.is_empty() || self.payload_state.is_some());
         let payload_state = self.payload_state.iter().map(|key| {
             RequestEdit::State(key.clone(), self.normalized(payload).to_string().into_bytes())
         });
@@ -106,6 +114,14 @@ impl Outputs {
             .chain(header_state)
             .chain(reroute.then_some(RequestEdit::ClearRouteCache))
             .collect()
+    }
+
+    /// The query parameters that a verified token brings, encoded.
+    pub(super) fn parameters(&self, payload: &VerifiedPayload<'_>) -> Vec<Vec<u8>> {
+        let encoded = |own: &ClaimToParameter| {
+            Some(encoded_param(&own.name, &claim_value::scalar(payload, &own.claim)?))
+        };
+        self.claim_parameters.iter().filter_map(encoded).collect()
     }
 
     /// The claims, those named by `space_delimited_claims` split into lists, as natively.
@@ -123,13 +139,35 @@ impl Outputs {
 
     /// Whether requests are changed at all; the filter state is beside them.
     pub fn change_requests(&self) -> bool {
-        self.clear_route_cache || self.header_names().next().is_some()
+        self.clear_route_cache
+            || self.header_names().next().is_some()
+            || !self.claim_parameters.is_empty()
     }
 
     /// The names of the headers that are written.
     fn header_names(&self) -> impl Iterator<Item = &String> {
-        self.payload_header.iter().chain(self.claim_headers.iter().map(|header| &header.name))
+        let whole = self.payload_header.iter().chain(&self.payload_value_header);
+        whole
+            .chain(self.claim_headers.iter().map(|header| &header.header_name))
+            .chain(self.consumer.iter().map(|consumer| &consumer.header_name))
+            .chain(names(&self.fixed))
     }
+}
+
+/// A serialized `google.protobuf.Value`, as text.
+pub(super) fn encoded_value(value: &Value) -> String {
+    STANDARD.encode(protobuf_value::encode(value))
+}
+
+/// The name for what this token's claim says.
+fn consumer_name<'c>(consumer: &'c Consumer, payload: &VerifiedPayload<'_>) -> Option<&'c String> {
+    consumer.names.get(&claim_value::scalar(payload, &consumer.claim)?)
+}
+
+/// The names, decoded, of the query parameters that clients may not send.
+pub(super) fn identity_parameters(providers: &[Provider]) -> Vec<Vec<u8>> {
+    let own = providers.iter().flat_map(|provider| &provider.outputs.claim_parameters);
+    sorted::list(own.map(|own| own.name.clone().into_bytes()))
 }
 
 /// The names that clients may not send, of all providers together.

@@ -58,6 +58,8 @@ pub struct KnownToken {
     pub claims: RegisteredClaims,
     /// What it does to a request.
     pub edits: Vec<RequestEdit>,
+    /// The query parameters that it brings, encoded.
+    pub parameters: Vec<Vec<u8>>,
     /// What conditions look at.
     pub facts: Facts,
 }
@@ -77,8 +79,8 @@ impl KnownToken {
             true => Facts::default(),
             false => Facts::of(payload.claims(), claims_read),
         };
-        let edits = outputs.edits(payload);
-        Self { token: token.to_vec(), generation, claims, edits, facts }
+        let (edits, parameters) = (outputs.edits(payload), outputs.parameters(payload));
+        Self { token: token.to_vec(), generation, claims, edits, parameters, facts }
     }
 
     fn octets(&self) -> usize {
@@ -91,7 +93,8 @@ impl KnownToken {
         });
         let RegisteredClaims { iss, sub, aud, .. } = &self.claims;
         let claims = iss.iter().chain(sub).chain(aud).map(String::len);
-        let rest = edits.chain(claims).chain([self.facts.octets()]);
+        let parameters = self.parameters.iter().map(Vec::len);
+        let rest = edits.chain(claims).chain(parameters).chain([self.facts.octets()]);
         rest.fold(self.token.len().saturating_add(OVERHEAD), usize::saturating_add)
     }
 }
@@ -239,6 +242,7 @@ mod tests {
             generation,
             claims,
             edits: Vec::new(),
+            parameters: Vec::new(),
             facts: Facts::default(),
         })
     }

@@ -16,6 +16,7 @@
 mod answers;
 mod authorization;
 mod bed;
+mod bridge;
 mod configuration;
 mod faults;
 mod hostile;

@@ -4,7 +4,7 @@ use jwt_gate_demo::http::Request;
 use jwt_gate_demo::keys::{Alg, SigningKey, jwks};
 use serde_json::{Value, json};
 
-use crate::bed::{Plan, eventually};
+use crate::bed::{Bed, Plan, eventually, in_both, seen};
 
 const LOG: &str = "state: %FILTER_STATE(wasm.jwt_gate.payload:PLAIN)% \
                    %FILTER_STATE(wasm.jwt_gate.header:PLAIN)% \
@@ -188,4 +188,168 @@ fn filter_state_chooses_the_requirement() {
     assert_eq!(status("/", "guarded", &good), 200);
     assert_eq!(status("/", "other", &good), 401, "the default requirement");
     assert_eq!(status("/rule", "guarded", "bad"), 200, "rules come first");
+}
+
+/// A gate that writes everything it can.
+fn writing(version: &'static str, key: &SigningKey) -> Bed {
+    let configuration = json!({
+        "providers": { "p": {
+            "local_jwks": { "inline_string": jwks(&[key]).to_string() },
+            "claim_to_headers": [
+                { "header_name": "x-roles", "claim_name": "roles", "value_format": "csv" },
+                { "header_name": "x-group", "claim_name": "groups", "value_format": "repeated" },
+                { "header_name": "x-address", "claim_name": "address", "value_format": "json" },
+            ],
+            "claim_to_query_parameters": [{ "parameter_name": "tenant", "claim_name": "tenant" }],
+            "set_headers": [{ "name": "x-login", "value": "partner" }],
+            "consumer": { "header_name": "x-consumer", "claim_name": "azp",
+                "names": { "app-1": "shop" } },
+        } },
+        "rules": [
+            { "match": { "path": "/open" }, "set_headers": [{ "name": "x-area", "value": "open" }] },
+            { "match": { "path_match_policy": { "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig",
+                "path_template": "/t/{tenant}/orders" } } },
+              "requires": { "provider_name": "p" },
+              "claim_to_path": [{ "path_variable": "tenant", "claim_name": "tenant" }] },
+            { "match": { "prefix": "/" }, "requires": { "provider_name": "p" } },
+        ],
+    });
+    let mut plan = Plan::new(configuration, 1);
+    plan.version = version;
+    plan.concurrency = 1;
+    plan.change = |manager| {
+        let routes = &mut manager["route_config"]["virtual_hosts"][0]["routes"];
+        let gold =
+            json!({ "match": { "prefix": "/t/gold/" }, "direct_response": { "status": 202 } });
+        routes.as_array_mut().unwrap().insert(0, gold);
+    };
+    plan.start()
+}
+
+in_both!(claims_become_headers_parameters_and_segments);
+fn claims_become_headers_parameters_and_segments(version: &'static str) {
+    let key = SigningKey::generate(Alg::ES256, "k");
+    let bed = writing(version, &key);
+    let token = key.sign(&json!({
+        "azp": "app-1", "tenant": "acme", "roles": ["a", "b"], "groups": ["x", "y"],
+        "address": { "city": "Zürich", "zip": [8001] },
+    }));
+    // The second time from the cache.
+    for _ in 0..2 {
+        let request = Request::get("/t/mine/orders?from=%32020&to=x+y").bearer(&token);
+        let answer = bed.send(&request.header("x-envoy-original-path", "/client"));
+        let path = answer.json().unwrap()["path"].clone();
+        assert_eq!(path, "/t/acme/orders?from=%32020&to=x+y&tenant=acme");
+        for (name, values) in [
+            ("x-roles", &["a,b"][..]),
+            ("x-group", &["x", "y"]),
+            ("x-address", &["{\"city\":\"Zürich\",\"zip\":[8001]}"]),
+            ("x-login", &["partner"]),
+            ("x-consumer", &["shop"]),
+            ("x-area", &[]),
+            ("authorization", &[]),
+        ] {
+            assert_eq!(seen(&answer, name), values, "{name}");
+        }
+        // With the token in the query, one new path for all reasons.
+        let answer = bed.send(&Request::get(format!("/t/-/orders?a&access_token={token}&b=%26")));
+        assert_eq!(answer.json().unwrap()["path"], "/t/acme/orders?a&b=%26&tenant=acme");
+    }
+    assert_eq!(bed.counter("jwt_cache_miss"), 1);
+    // Envoy chooses the route by the new path.
+    let gold = key.sign(&json!({ "azp": "app-1", "tenant": "gold" }));
+    assert_eq!(bed.send(&Request::get("/t/mine/orders").bearer(&gold)).status, 202);
+}
+
+in_both!(hostile_claims_write_nothing_else);
+fn hostile_claims_write_nothing_else(version: &'static str) {
+    let key = SigningKey::generate(Alg::ES256, "k");
+    let bed = writing(version, &key);
+    let ask = |path: &str, claims: Value| {
+        let mut all = json!({ "azp": "app-1" });
+        all.as_object_mut().unwrap().extend(claims.as_object().unwrap().clone());
+        bed.send(&Request::get(path).bearer(&key.sign(&all)))
+    };
+    for (tenant, path) in [
+        (json!("a&x=y"), "/p?tenant=a%26x%3Dy"),
+        (json!("../%2f;#"), "/p?tenant=..%2F%252f%3B%23"),
+        (json!("a\r\nx-evil: 1"), "/p"),
+        (json!("a\u{0}"), "/p"),
+        (json!(["a"]), "/p"),
+        (json!({ "a": "b" }), "/p"),
+        (json!(null), "/p"),
+        (json!(""), "/p"),
+        (json!(17), "/p?tenant=17"),
+    ] {
+        let answer = ask("/p", json!({ "tenant": tenant }));
+        assert_eq!(answer.status, 200, "{tenant}");
+        assert_eq!(answer.json().unwrap()["path"], path, "{tenant}");
+        assert_eq!(seen(&answer, "x-evil"), [""; 0]);
+    }
+    for tenant in [
+        json!("../admin"),
+        json!("a/b"),
+        json!("a%2fb"),
+        json!(".."),
+        json!("."),
+        json!(""),
+        json!("a\r\nx-evil: 1"),
+        json!("a;b"),
+        json!("a\\b"),
+        json!("a?b"),
+        json!(["a"]),
+        json!(1.5),
+        json!(null),
+    ] {
+        assert_eq!(ask("/t/mine/orders", json!({ "tenant": tenant })).status, 403, "{tenant}");
+    }
+    assert_eq!(ask("/t/mine/orders", json!({})).status, 403);
+    // What looks like a syntax and is none, once it is encoded.
+    let answer = ask("/t/mine/orders", json!({ "tenant": "&x=y" }));
+    assert_eq!(answer.json().unwrap()["path"], "/t/%26x%3Dy/orders?tenant=%26x%3Dy");
+    for list in [json!(["a", "b,c"]), json!(["a\r\nx-evil: 1"]), json!([["a"]]), json!({ "a": 1 })]
+    {
+        let answer = ask("/p", json!({ "roles": list, "groups": list }));
+        assert_eq!(answer.status, 200);
+        for name in ["x-roles", "x-group", "x-evil"] {
+            assert_eq!(seen(&answer, name), [""; 0], "{list}");
+        }
+    }
+    assert_eq!(ask("/p", json!({ "azp": "app-2" })).status, 403);
+    assert_eq!(ask("/p", json!({ "azp": ["app-1"] })).status, 403);
+    assert_eq!(bed.counter("denied_for.claims_not_allowed"), 16);
+    assert_eq!(bed.counter("denied"), 16);
+}
+
+in_both!(clients_write_nothing);
+fn clients_write_nothing(version: &'static str) {
+    let key = SigningKey::generate(Alg::ES256, "k");
+    let bed = writing(version, &key);
+    let token = key.sign(&json!({ "azp": "app-1" }));
+    let names = ["roles", "group", "address", "login", "consumer", "area"];
+    for (path, expected) in [
+        ("/open?tenant=evil&a=1&tenant=evil", "/open?a=1"),
+        ("/open?%74enant=evil&tenan%74", "/open"),
+        ("/open?b;tenant=evil&tenant[]=evil&c=tenant=1", "/open?b&c=tenant=1"),
+        ("/p?tenant=evil", "/p"),
+    ] {
+        let mut request = Request::get(path);
+        if path.starts_with("/p") {
+            request = request.bearer(&token);
+        }
+        for name in names {
+            for start in ["x-", "X-", "x_"] {
+                request = request.header(&format!("{start}{name}"), "evil");
+            }
+        }
+        let answer = bed.send(&request);
+        assert_eq!(answer.status, 200, "{path}");
+        assert_eq!(answer.json().unwrap()["path"], expected);
+        assert!(!String::from_utf8_lossy(&answer.body).contains("evil"), "{path}");
+        let area = if path.starts_with("/open") { &["open"][..] } else { &[] };
+        assert_eq!(seen(&answer, "x-area"), area);
+    }
+    // Envoy itself refuses a fragment.
+    assert_eq!(bed.send(&Request::get("/open#?tenant=evil")).status, 400);
 }
