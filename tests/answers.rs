@@ -1,5 +1,5 @@
 //! What refused clients get, what the gate serves itself, and what only reports.
-#![expect(clippy::panic, clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "tests")]
 
 mod gate;
 

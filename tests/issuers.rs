@@ -322,19 +322,13 @@ fn issuers_of_one_name_speak_alike() {
     config["providers"]["corp"]["failed_status_in_metadata"] = json!("failed");
     let policy = Policy::parse(config.to_string().as_bytes()).unwrap();
     for provider in [None, Some(0), Some(1)] {
-        assert_eq!(
-            policy.manner(provider, &RequestHead::default()).state_key.as_deref(),
-            Some("failed")
-        );
+        assert_eq!(policy.manner(provider, &RequestHead::default()).state_key, Some("failed"));
     }
     config["providers"]["other"] =
         json!({ "local_jwks": { "inline_string": jwks(&[&key("k")]).to_string() } });
     let policy = Policy::parse(config.to_string().as_bytes()).unwrap();
     assert_eq!(policy.manner(None, &RequestHead::default()).state_key, None);
-    assert_eq!(
-        policy.manner(Some(1), &RequestHead::default()).state_key.as_deref(),
-        Some("failed")
-    );
+    assert_eq!(policy.manner(Some(1), &RequestHead::default()).state_key, Some("failed"));
 }
 
 const PATTERN: &str = "https://login.example/{tenantid}/v2.0";

@@ -340,9 +340,12 @@ mod tests {
         assert_eq!(codes.len(), ALL.len());
         // Each row of the table begins with a code in quotes, whatever the layout.
         let source = include_str!("reason.rs");
-        let table = &source[source.find("fn row(self)").unwrap()..source.find("fn rank").unwrap()];
-        let claims =
-            &source[source.find("fn claim_row").unwrap()..source.find("impl From").unwrap()];
+        let between = |start: &str, end: &str| {
+            let (_, rest) = source.split_once(start).unwrap();
+            rest.split_once(end).unwrap().0
+        };
+        let table = between("fn row(self)", "fn rank");
+        let claims = between("fn claim_row", "impl From");
         let rows =
             |text: &str| text.matches("Self::").count() + text.matches("ClaimError::").count();
         // One row of the first hands over to the second.
