@@ -442,3 +442,16 @@ fn known_tokens_do_the_same() {
         assert_eq!(gate.decide(&headers), Err("403 claims_not_allowed".to_owned()));
     }
 }
+
+/// Who is only reported passes like somebody without a token.
+#[test]
+fn reports_write_nothing() {
+    let claims = json!({ "mode": "report_only", "set_headers": [{ "name": "x-s", "value": "s" }],
+        "claim_to_path": [{ "path_variable": "t", "claim_name": "t" }] });
+    let mut gate = with_segments(json!([rule("/t/{t}/x", claims)]), json!({}));
+    let spoofed = [("x-s", "evil")];
+    assert_eq!(gate.ask("/t/me/x", Some(r#"{"t": "a"}"#), &spoofed), "/t/a/x, x-s: s");
+    assert_eq!(gate.ask("/t/me/x", Some(r#"{"t": "a/b"}"#), &spoofed), "unchanged");
+    let headers = [(":path", "/t/me/x"), ("x-s", "evil")];
+    assert_eq!(gate.decide(&headers), Ok(vec![(":path".to_owned(), "/t/me/x".to_owned())]));
+}
