@@ -28,6 +28,8 @@ use crate::jwks::answer::Cause;
 use crate::jwks::key_store::KeyStore;
 use crate::policy::check::Budget;
 use crate::policy::evaluate::{Evaluation, Patience, Permit, Verdict, Wanted};
+#[cfg(feature = "trace")]
+use crate::policy::trace::Note;
 use crate::policy::verified_tokens::VerifiedTokens;
 use crate::policy::{Policy, Provider, ProviderIndex};
 use crate::request::{PropertyPath, RequestEdits, RequestHead};
@@ -53,6 +55,8 @@ pub struct Engine {
     now: UnixTime,
     /// Before this, no key store wants anything: most requests need not look.
     due: UnixTime,
+    #[cfg(feature = "trace")]
+    notes: Vec<Note>,
 }
 
 impl Engine {
@@ -82,6 +86,8 @@ impl Engine {
             roll_out_log: LogLimit::default(),
             now: UnixTime::default(),
             due: UnixTime::MAX,
+            #[cfg(feature = "trace")]
+            notes: Vec::new(),
         }
     }
 
@@ -181,6 +187,12 @@ impl Engine {
         &self.keys
     }
 
+    /// What the last decision looked at, step by step.
+    #[cfg(feature = "trace")]
+    pub fn notes(&self) -> &[Note] {
+        &self.notes
+    }
+
     /// Takes note of the time: a clock that was set back moves everything back with it, and
     /// answers that are overdue count as failures.
     fn advance(&mut self, now: UnixTime) {
@@ -237,14 +249,20 @@ impl Engine {
             return Verdict::Deny(Reason::ConfigurationInvalid.into());
         };
         let (keys, verified) = (self.keys.as_slice(), self.verified.as_slice());
-        let (now, budget) = (self.now, &Budget::default());
+        let (now, own_budget) = (self.now, Budget::default());
+        let budget = &own_budget;
         let verdict =
             Evaluation { policy, keys, head, arrived, now, patience, budget, verified }.decide();
         let (known, checked) = budget.spent();
         for (count, counter) in [(known, Counter::CacheHit), (checked, Counter::CacheMiss)] {
             self.effects.extend((0..count).map(|_| Effect::Count(counter)));
         }
-        if budget.met_distrusted_key() {
+        let met_distrusted_key = budget.met_distrusted_key();
+        #[cfg(feature = "trace")]
+        {
+            self.notes = own_budget.notes();
+        }
+        if met_distrusted_key {
             self.count(Counter::DistrustedKey);
             if !std::mem::replace(&mut self.told_of_distrust, true) {
                 let line = "the fast arithmetic disagreed with the library for a key, which only \

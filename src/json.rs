@@ -59,6 +59,11 @@ impl JsonError {
         Self { line, column, kind: JsonErrorKind::Syntax }
     }
 
+    /// Where: line and column.
+    pub fn place(&self) -> (usize, usize) {
+        (self.line, self.column)
+    }
+
     /// What is wrong with the text.
     pub fn kind(&self) -> JsonErrorKind {
         self.kind

@@ -18,6 +18,7 @@ mod requirement;
 mod rewrite;
 pub mod route;
 mod step_up;
+pub mod trace;
 pub mod verified_tokens;
 
 use std::collections::BTreeMap;

@@ -20,6 +20,18 @@ pub struct FetchId {
     pub(super) leg: Leg,
 }
 
+impl FetchId {
+    /// Whose keys are fetched.
+    pub fn provider(self) -> ProviderIndex {
+        self.provider
+    }
+
+    /// Whether it is the issuer's metadata that is asked for, and not its keys.
+    pub fn is_for_metadata(self) -> bool {
+        matches!(self.leg, Leg::Metadata(_))
+    }
+}
+
 /// What becomes of a request now.
 #[derive(Debug, Eq, PartialEq)]
 pub enum Decision {

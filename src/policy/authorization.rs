@@ -17,6 +17,7 @@ use crate::denial::{Denial, Reason};
 use crate::policy::evaluate::Evaluation;
 use crate::policy::requirement::{Names, Requirement};
 use crate::policy::route::RouteMatcher;
+use crate::policy::trace::{Came, Note};
 use crate::policy::verified_tokens::KnownToken;
 use crate::policy::{Asked, ProviderIndex};
 use crate::request::RequestHead;
@@ -123,11 +124,15 @@ impl Evaluation<'_> {
     pub(super) fn authorize(self, asked: &Asked<'_>, bearers: &[Bearer]) -> Result<(), Denial> {
         if let Some(condition) = asked.condition {
             let tokens: Vec<_> = bearers.iter().map(|bearer| &bearer.known.facts).collect();
-            self.demand(condition, &tokens)?;
+            let demanded = self.demand(condition, &tokens);
+            self.budget.note(|| Note::Conditions("rule", Came::of_conditions(&demanded)));
+            demanded?;
         }
         // Whoever may not do it at all need not authenticate anew for it.
         if let Some(step_up) = asked.step_up {
-            self.step_up(step_up, bearers)?;
+            let stepped = self.step_up(step_up, bearers);
+            self.budget.note(|| Note::Conditions("step_up", Came::of_conditions(&stepped)));
+            stepped?;
         }
         match &self.policy.policies {
             Some(policies) => self.obey(policies, asked.requirement, bearers),
@@ -153,13 +158,20 @@ impl Evaluation<'_> {
         bearers: &[Bearer],
     ) -> Result<(), Denial> {
         let mut told: Option<Denial> = None;
-        for policy in &policies.list {
+        for (index, policy) in policies.list.iter().enumerate() {
             let concerns = policy.concerns(self.head);
             if concerns == Truth::No {
                 continue;
             }
             let tokens = policy.tokens(bearers);
             let applies = policy.applies(&tokens, self.head).min(concerns);
+            self.budget.note(|| {
+                let decides = match policy.action {
+                    Action::Allow => applies == Truth::Yes,
+                    Action::Deny => applies != Truth::No,
+                };
+                Note::Policy(index, decides)
+            });
             match (policy.action, applies) {
                 (Action::Deny, Truth::Yes | Truth::Unclear) => {
                     return Err(Reason::DeniedByPolicy.into());
@@ -172,6 +184,7 @@ impl Evaluation<'_> {
                 (Action::Deny, Truth::No) => {}
             }
         }
+        self.budget.note(|| Note::PolicyDefault);
         match policies.default {
             Action::Allow => Ok(()),
             // No token can help where none is looked at.

@@ -1,6 +1,8 @@
 //! One token against one provider.
 
 use std::cell::Cell;
+#[cfg(feature = "trace")]
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -15,6 +17,7 @@ use crate::jwks::{KeyState, UnknownKid};
 use crate::policy::authorization::Bearer;
 use crate::policy::evaluate::{Evaluation, Grant, Outcome, Patience, Wanted};
 use crate::policy::provider::{Lifetime, TokenChecks};
+use crate::policy::trace::Note;
 use crate::policy::verified_tokens::KnownToken;
 use crate::policy::{Provider, ProviderIndex};
 use crate::time::UnixTime;
@@ -32,6 +35,8 @@ pub struct Budget {
     octets: Cell<Option<usize>>,
     known: Cell<usize>,
     distrusted: Cell<bool>,
+    #[cfg(feature = "trace")]
+    notes: RefCell<Vec<Note>>,
 }
 
 impl Default for Budget {
@@ -41,6 +46,8 @@ impl Default for Budget {
             octets: Cell::new(Some(MAX_OCTETS_READ)),
             known: Cell::default(),
             distrusted: Cell::default(),
+            #[cfg(feature = "trace")]
+            notes: RefCell::default(),
         }
     }
 }
@@ -55,6 +62,21 @@ impl Budget {
     /// Whether a key was used for which arithmetic of our own was wrong.
     pub fn met_distrusted_key(&self) -> bool {
         self.distrusted.get()
+    }
+
+    /// Keeps a note for tools; in a module, none is made.
+    #[inline(always)]
+    pub(super) fn note(&self, note: impl FnOnce() -> Note) {
+        #[cfg(feature = "trace")]
+        self.notes.borrow_mut().push(note());
+        #[cfg(not(feature = "trace"))]
+        let _ = note;
+    }
+
+    /// The notes that were kept.
+    #[cfg(feature = "trace")]
+    pub fn notes(self) -> Vec<Note> {
+        self.notes.into_inner()
     }
 
     /// Takes one signature check; false when there was none left.
@@ -118,6 +140,7 @@ impl Evaluation<'_> {
         location: &TokenLocation,
         token: UncheckedToken<'_>,
     ) -> Result<Outcome, Denial> {
+        self.budget.note(|| Note::JudgedFor(index));
         provider.check_claims(&token.claims, audiences, self.now)?;
         let iss = token.claims.iss.as_deref();
         provider.check_token(token.jws.header(), token.jws.unverified_claims())?;
@@ -135,6 +158,8 @@ impl Evaluation<'_> {
             KeyState::Unavailable { retry_after } => return Err(unavailable(retry_after)),
         };
         let candidates = set.candidates(token.jws.header(), iss);
+        self.budget
+            .note(|| Note::Keys(candidates.iter().map(|key| key.kid.clone()).collect(), set.len()));
         if candidates.is_empty() {
             let Some(kid) = token.jws.header().kid.as_deref().filter(|kid| !set.names(kid)) else {
                 return Err(Reason::KeyUnknown.into());
@@ -196,6 +221,8 @@ impl Evaluation<'_> {
         candidates: Vec<&Jwk>,
     ) -> Result<VerifiedPayload<'t>, Reason> {
         let affordable = candidates.iter().copied().take_while(|_| self.budget.spend_signature());
+        let affordable =
+            affordable.inspect(|key| self.budget.note(|| Note::Tried(key.kid.clone())));
         let verified = jws.verify(affordable);
         if candidates.iter().any(|key| key.is_distrusted()) {
             self.budget.distrusted.set(true);

@@ -15,6 +15,7 @@ use crate::policy::authorization::Bearer;
 use crate::policy::check::Budget;
 use crate::policy::requirement::{Otherwise, Requirement};
 use crate::policy::rewrite::Writes;
+use crate::policy::trace::{Came, Note};
 use crate::policy::verified_tokens::VerifiedTokens;
 use crate::policy::{Policy, ProviderIndex};
 use crate::request::{RequestEdit, RequestEdits, RequestHead};
@@ -160,6 +161,7 @@ impl Every {
 impl<'a> Evaluation<'a> {
     /// Decides.
     pub fn decide(self) -> Verdict {
+        self.budget.note(|| Note::Asked(self.policy.asked_by(self.head)));
         let Some(asked) = self.policy.asked(self.head) else {
             return Verdict::Allow(self.permit(Grant::default(), None, None));
         };
@@ -195,6 +197,7 @@ impl<'a> Evaluation<'a> {
     /// `taken`: locations whose token an earlier requirement took; natively it is gone for later
     /// ones.
     fn meet(self, requirement: &Requirement, taken: &[TokenLocation]) -> Outcome {
+        self.budget.note(|| Note::Requirement(self.in_words(requirement)));
         match requirement {
             Requirement::Nothing => Outcome::Met(Grant::default()),
             Requirement::Provider { places, audiences, condition } => {
@@ -228,6 +231,7 @@ impl<'a> Evaluation<'a> {
         };
         let refuse = |denial: Denial| Outcome::Failed(Denial { provider: Some(index), ..denial });
         let tokens = self.tokens(&provider.locations, taken);
+        self.budget.note(|| Note::Found(tokens.len()));
         if tokens.is_empty() {
             return refuse(Reason::TokenMissing.into());
         }
@@ -237,10 +241,12 @@ impl<'a> Evaluation<'a> {
         // All of them must be good: the backend might look at any.
         let mut every = Every::default();
         for (location, token) in tokens {
+            self.budget.note(|| Note::Token(location.clone(), token.to_vec()));
             let outcome = match places.len() {
                 1 => self.judge(index, provider, audiences, location, &token),
                 _ => self.judge_among(places, audiences, location, &token),
             };
+            self.budget.note(|| Note::Judged(Came::of(&outcome)));
             if let Err(denial) = every.take(outcome.unwrap_or_else(Outcome::Failed)) {
                 return refuse(denial);
             }
@@ -257,7 +263,9 @@ impl<'a> Evaluation<'a> {
     ) -> Outcome {
         let Some(condition) = condition else { return Outcome::Met(grant) };
         let tokens: Vec<_> = grant.bearers.iter().map(|bearer| &bearer.known.facts).collect();
-        match self.demand(condition, &tokens) {
+        let demanded = self.demand(condition, &tokens);
+        self.budget.note(|| Note::Conditions("requirement", Came::of_conditions(&demanded)));
+        match demanded {
             Ok(()) => Outcome::Met(grant),
             Err(denial) => Outcome::Failed(Denial { provider: Some(index), ..denial }),
         }
@@ -318,10 +326,14 @@ impl<'a> Evaluation<'a> {
     fn meet_optional(self, taken: &[TokenLocation], failure: Failure<'_>) -> Outcome {
         let locations = self.all_locations();
         let tokens = self.tokens(&locations, taken);
+        self.budget.note(|| Note::Found(tokens.len()));
         let mut told = (tokens.len() > MAX_TOKENS).then(|| Reason::TooManyTokens.into());
         let mut every = Every::default();
         for (location, token) in tokens.into_iter().take(MAX_TOKENS) {
-            let outcome = self.judge_for_issuer(location, &token).unwrap_or_else(Outcome::Failed);
+            self.budget.note(|| Note::Token(location.clone(), token.to_vec()));
+            let outcome = self.judge_for_issuer(location, &token);
+            self.budget.note(|| Note::Judged(Came::of(&outcome)));
+            let outcome = outcome.unwrap_or_else(Outcome::Failed);
             // The last failure is told, as natively.
             told = every.take(outcome).err().or(told);
         }

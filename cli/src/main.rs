@@ -1,0 +1,31 @@
+//! `jwt-gate`: checks configurations, explains decisions, makes keys and tokens. `docs/cli.md` has the
+//! commands and exit codes.
+
+mod args;
+mod check;
+mod files;
+mod manifest;
+mod output;
+mod tree;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::args::{Arguments, Command};
+use crate::output::{Answer, Paint, Trouble};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let paint = Paint::new();
+    let answer = run(&arguments, paint);
+    output::tell(answer, arguments.json, paint)
+}
+
+fn run(arguments: &Arguments, paint: Paint) -> Result<Answer, Trouble> {
+    match &arguments.command {
+        Command::Check(own) => check::run(own, paint),
+        Command::Completions { shell } => Ok(args::completions(*shell)),
+        Command::Man => args::man(),
+    }
+}
