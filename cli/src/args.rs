@@ -25,6 +25,8 @@ pub struct Arguments {
 pub enum Command {
     /// Validate a configuration, and tell what it protects and what it leaves open.
     Check(CheckArguments),
+    /// Decide about one request as the proxy would, and tell every step.
+    Explain(ExplainArguments),
     /// Print completions for a shell.
     Completions { shell: Shell },
     /// Print the manual page.
@@ -40,6 +42,32 @@ pub struct CheckArguments {
     /// Count warnings as errors.
     #[arg(long)]
     pub strict: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct ExplainArguments {
+    /// The configuration, as for `check`.
+    #[arg(long, short, value_name = "CONFIG")]
+    pub config: PathBuf,
+    /// The token; `@FILE` reads it from a file, `-` from standard input, so that nobody sees it in
+    /// the list of processes. Without one, the request has none.
+    #[arg(long, short)]
+    pub token: Option<String>,
+    /// The key set that a fetch would bring; `PROVIDER=FILE` for one provider of several.
+    #[arg(long, value_name = "[PROVIDER=]FILE")]
+    pub jwks: Vec<String>,
+    /// The request.
+    #[arg(long, short, num_args = 2, value_names = ["METHOD", "URL"])]
+    pub request: Vec<String>,
+    /// A header of the request.
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
+    pub header: Vec<String>,
+    /// What the proxy knows beside the headers, such as `xds.route_name=main`.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub property: Vec<String>,
+    /// When: `now`, seconds since 1970, 2026-01-31T12:00:00Z, or a time from now on (`+1h`, `-5m`).
+    #[arg(long, value_name = "TIME", default_value = "now", allow_hyphen_values = true)]
+    pub at: String,
 }
 
 /// Completions for a shell.

@@ -3,9 +3,11 @@
 
 mod args;
 mod check;
+mod explain;
 mod files;
 mod manifest;
 mod output;
+mod times;
 mod tree;
 
 use std::process::ExitCode;
@@ -25,6 +27,7 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments, paint: Paint) -> Result<Answer, Trouble> {
     match &arguments.command {
         Command::Check(own) => check::run(own, paint),
+        Command::Explain(own) => explain::run(own, paint),
         Command::Completions { shell } => Ok(args::completions(*shell)),
         Command::Man => args::man(),
     }

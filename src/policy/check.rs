@@ -107,6 +107,7 @@ impl Evaluation<'_> {
     ) -> Result<Outcome, Denial> {
         if let Some(known) = self.known(index, token) {
             self.budget.known.set(self.budget.known.get().saturating_add(1));
+            self.budget.note(|| Note::JudgedFor(index));
             provider.check_claims(&known.claims, audiences, self.now)?;
             return Ok(self.grant(index, provider, &known, location));
         }

@@ -33,7 +33,7 @@ pub struct Provider {
     /// Its name, for logs and metrics.
     pub name: String,
     /// Its name in the configuration, which it may share with other issuers.
-    pub(super) configured: String,
+    pub configured: String,
     /// Where its keys come from.
     pub keys: KeySource,
     /// How long a request waits for them.
