@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use serde_json::json;
 
@@ -27,6 +27,14 @@ pub enum Command {
     Check(CheckArguments),
     /// Decide about one request as the proxy would, and tell every step.
     Explain(ExplainArguments),
+    /// Make a key that signs tokens.
+    Keygen(KeygenArguments),
+    /// Sign a token.
+    Sign(SignArguments),
+    /// Show what a token says, without verifying it.
+    Inspect(InspectArguments),
+    /// Look at a key set: kinds, sizes, duplicates, private parts.
+    Jwks(JwksArguments),
     /// Print completions for a shell.
     Completions { shell: Shell },
     /// Print the manual page.
@@ -68,6 +76,112 @@ pub struct ExplainArguments {
     /// When: `now`, seconds since 1970, 2026-01-31T12:00:00Z, or a time from now on (`+1h`, `-5m`).
     #[arg(long, value_name = "TIME", default_value = "now", allow_hyphen_values = true)]
     pub at: String,
+}
+
+#[derive(Args, Debug)]
+pub struct KeygenArguments {
+    /// What it signs: RS256 to RS512, PS256 to PS512, ES256, ES384, ES512, EdDSA, HS256 to HS512.
+    #[arg(long, default_value = "ES256")]
+    pub alg: String,
+    /// Its name; by default the thumbprint of RFC 7638, and for a secret a random one.
+    #[arg(long)]
+    pub kid: Option<String>,
+    /// The size of an RSA key: 2048, 3072, 4096 or 8192.
+    #[arg(long)]
+    pub bits: Option<usize>,
+    /// What the files hold.
+    #[arg(long, value_enum, default_value = "jwk")]
+    pub format: Format,
+    /// Where the private key goes, for its owner's eyes only (mode 0600). Without it: standard output.
+    #[arg(long, short, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Where the public half goes.
+    #[arg(long, value_name = "FILE")]
+    pub public: Option<PathBuf>,
+    /// Replace files that are there.
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// What a file of keys holds.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum Format {
+    /// A JSON Web Key.
+    Jwk,
+    /// A set of one.
+    Jwks,
+    /// PKCS#8 and SubjectPublicKeyInfo in PEM.
+    Pem,
+}
+
+#[derive(Args, Debug)]
+pub struct SignArguments {
+    /// The private key: a JWK, a set of them, or PEM.
+    #[arg(long, short, value_name = "FILE")]
+    pub key: PathBuf,
+    /// The algorithm, for keys that serve several.
+    #[arg(long)]
+    pub alg: Option<String>,
+    /// The `kid`: picks a key of a set, or names one that has no name.
+    #[arg(long)]
+    pub kid: Option<String>,
+    /// The `typ`.
+    #[arg(long, default_value = "JWT")]
+    pub typ: String,
+    /// A file of claims, a JSON object; `-` for standard input.
+    #[arg(long, value_name = "FILE")]
+    pub claims: Option<PathBuf>,
+    /// A claim. The value is JSON if it reads as such, else text.
+    #[arg(long, short, value_name = "NAME=VALUE")]
+    pub claim: Vec<String>,
+    /// A member of the header, likewise.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub header: Vec<String>,
+    /// The issuer.
+    #[arg(long)]
+    pub iss: Option<String>,
+    /// The subject.
+    #[arg(long)]
+    pub sub: Option<String>,
+    /// One audience of several, or the only one.
+    #[arg(long)]
+    pub aud: Vec<String>,
+    /// The scopes, separated by spaces.
+    #[arg(long)]
+    pub scope: Option<String>,
+    /// When it ends: a time as for `explain --at`, or `none`. Without one: +1h.
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub exp: Option<String>,
+    /// When it begins, likewise. Without one: none.
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub nbf: Option<String>,
+    /// When it was made, likewise. Without one: now.
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub iat: Option<String>,
+    /// Where the token goes (mode 0600). Without it: standard output.
+    #[arg(long, short, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Replace a file that is there.
+    #[arg(long)]
+    pub force: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct InspectArguments {
+    /// The token; `@FILE` reads it from a file, `-` from standard input.
+    pub token: String,
+}
+
+#[derive(Args, Debug)]
+pub struct JwksArguments {
+    /// The key set; `-` for standard input.
+    pub file: PathBuf,
+    /// As `allow_weak_keys` in the configuration.
+    #[arg(long)]
+    pub allow_weak_keys: bool,
+    /// Count warnings as errors.
+    #[arg(long)]
+    pub strict: bool,
 }
 
 /// Completions for a shell.

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::args::ExplainArguments;
 use crate::explain::request::Request;
+pub use crate::explain::request::token;
 use crate::explain::run::{Outcome, Run};
 use crate::explain::steps::{Step, steps};
 use crate::manifest;

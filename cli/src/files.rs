@@ -1,7 +1,7 @@
-//! Files: read with useful words when they cannot be.
+//! Files: read with useful words when they cannot be; written so that secrets stay secret.
 
 use std::fs;
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 
 use crate::output::Trouble;
@@ -51,4 +51,46 @@ pub fn name(path: &Path) -> String {
         true => "standard input".to_owned(),
         false => path.display().to_string(),
     }
+}
+
+/// Who may read what is written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Readers {
+    /// The owner: it is secret.
+    Owner,
+    Everybody,
+}
+
+/// Writes a file that is not there yet, or, with `force`, in place of what is.
+pub fn write(path: &Path, text: &str, readers: Readers, force: bool) -> Result<(), Trouble> {
+    let name = path.display();
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(match readers {
+            Readers::Owner => 0o600,
+            Readers::Everybody => 0o644,
+        });
+    }
+    #[cfg(not(unix))]
+    let _ = readers;
+    if force && fs::symlink_metadata(path).is_ok_and(|found| found.is_file() || found.is_symlink())
+    {
+        // A new file: one that is there keeps its mode, and a link would lead elsewhere.
+        fs::remove_file(path)
+            .map_err(|error| Trouble::new(format!("{name}: cannot be replaced: {error}")))?;
+    }
+    let file = options.open(path).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => {
+            Trouble::new(format!("{name}: is there already; --force replaces it"))
+        }
+        io::ErrorKind::NotFound => Trouble::new(format!("{name}: there is no such folder")),
+        _ => Trouble::new(format!("{name}: cannot be written: {error}")),
+    });
+    file.and_then(|mut file| {
+        file.write_all(text.as_bytes())
+            .map_err(|error| Trouble::new(format!("{name}: cannot be written: {error}")))
+    })
 }

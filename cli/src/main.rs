@@ -5,8 +5,12 @@ mod args;
 mod check;
 mod explain;
 mod files;
+mod inspect;
+mod jwks;
+mod keygen;
 mod manifest;
 mod output;
+mod sign;
 mod times;
 mod tree;
 
@@ -28,6 +32,10 @@ fn run(arguments: &Arguments, paint: Paint) -> Result<Answer, Trouble> {
     match &arguments.command {
         Command::Check(own) => check::run(own, paint),
         Command::Explain(own) => explain::run(own, paint),
+        Command::Inspect(own) => inspect::run(own, paint),
+        Command::Jwks(own) => jwks::run(own, paint),
+        Command::Keygen(own) => keygen::run(own),
+        Command::Sign(own) => sign::run(own),
         Command::Completions { shell } => Ok(args::completions(*shell)),
         Command::Man => args::man(),
     }

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use command::{Said, run, run_with, scratch};
-use jwt_gate_demo::keys::{Alg, SigningKey, jwks};
+use jwt_gate_signing::{Alg, SigningKey, jwks};
 use serde_json::{Value, json};
 
 const NOW: u64 = 1_800_000_000;

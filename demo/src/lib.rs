@@ -10,9 +10,10 @@ pub mod envoy;
 pub mod guard;
 pub mod http;
 pub mod issuer;
-pub mod keys;
 pub mod pki;
 pub mod probe;
 pub mod serve;
 pub mod story;
 pub mod wasm;
+
+pub use jwt_gate_signing as keys;

@@ -1,6 +1,8 @@
 //! Signing keys for every algorithm that jwt-gate knows, their JWKs, and the
 //! tokens made with them: proper ones and, for tests, deliberately odd ones.
 
+mod private;
+
 use std::fmt;
 use std::str::FromStr;
 use std::sync::{Arc, OnceLock};
@@ -271,7 +273,7 @@ pub fn base64url(bytes: impl AsRef<[u8]>) -> String {
 }
 
 /// A random name that no other key or token has.
-pub(crate) fn random_id() -> String {
+pub fn random_id() -> String {
     base64url(random_bytes::<12>())
 }
 
