@@ -115,6 +115,9 @@ pub fn checks(token: &Checks<'_>, came: Came, at: u64) -> Vec<Step> {
                 return vec![Step::part("check", State::Bad, text)];
             }
             _ if is_asked => steps.push(Step::part(name, State::Good, detail)),
+            _ if detail.is_empty() => {
+                steps.push(Step::part(name, State::Skipped, "not asked for"));
+            }
             _ => steps.push(Step::part(name, State::Skipped, detail)),
         }
     }

@@ -2,7 +2,7 @@
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "tests; each uses a part of it")]
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
@@ -22,9 +22,14 @@ pub fn run(arguments: &[&str]) -> Said {
 
 /// Runs it with something to read.
 pub fn run_with(arguments: &[&str], input: &str) -> Said {
+    run_in(&data(), arguments, input)
+}
+
+/// Runs it in a folder.
+pub fn run_in(folder: &Path, arguments: &[&str], input: &str) -> Said {
     let mut child = Command::new(env!("CARGO_BIN_EXE_jwt-gate"))
         .args(arguments)
-        .current_dir(data())
+        .current_dir(folder)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
