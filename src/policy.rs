@@ -10,6 +10,7 @@ pub mod evaluate;
 pub mod identity;
 mod issuer;
 pub mod key_source;
+mod path_start;
 mod protected_resource;
 mod protobuf_value;
 pub mod provider;
@@ -34,6 +35,7 @@ use crate::policy::authorization::{Policies, template};
 use crate::policy::identity::{IdentityHeaders, identity_parameters};
 use crate::policy::issuer::Split;
 pub use crate::policy::key_source::{KeySource, RemoteKeys};
+use crate::policy::path_start::{PathStart, StartPattern};
 pub use crate::policy::protected_resource::Served;
 use crate::policy::protected_resource::{ProtectedResource, metadata_address, serve};
 pub use crate::policy::provider::Provider;
@@ -60,6 +62,8 @@ pub struct Policy {
     strip_failure_response: bool,
     bypass_cors_preflight: bool,
     rules: Vec<Rule>,
+    /// How the paths of each rule begin, side by side in memory.
+    starts: Vec<StartPattern>,
     state_rules: Option<StateRules>,
     fallback: Requirement,
     identity_headers: IdentityHeaders,
@@ -193,10 +197,8 @@ impl Policy {
         refuse_unstable_routes(&rules, &policies, &providers, &status_headers, &errors);
         refuse_token_headers(&status_headers, &providers, &errors);
         let written = rules.iter().flat_map(|rule| rule.writes.header_names());
-        let resources = config.protected_resources.into_iter();
-        let resources: Vec<_> = resources
-            .filter_map(|wire| ProtectedResource::compile(wire, &providers, &errors))
-            .collect();
+        let resources =
+            ProtectedResource::compile_all(config.protected_resources, &providers, &errors);
         let responses = Responses::compile(config.error_responses, &errors);
         if config.strip_failure_response && responses.is_some() {
             errors.push("error_responses", "`strip_failure_response` leaves nothing of them");
@@ -217,6 +219,7 @@ impl Policy {
             },
             providers,
             table_memory: Rc::clone(table_memory),
+            starts: rules.iter().map(|rule| rule.matcher.start()).collect(),
             rules,
             state_rules,
             fallback,
@@ -275,7 +278,9 @@ impl Policy {
         if self.bypass_cors_preflight && head.is_cors_preflight() {
             return None;
         }
-        let rule = self.rules.iter().find(|rule| rule.matcher.matches(head));
+        let start = PathStart::of(head.path());
+        let starting = self.starts.iter().zip(&self.rules).filter(|(own, _)| own.may_fit(start));
+        let rule = starting.map(|(_, rule)| rule).find(|rule| rule.matcher.matches(head));
         let requirement = rule.map(|rule| &rule.requirement);
         Some(Asked {
             requirement: requirement
