@@ -173,8 +173,8 @@ fn documents_name_only_what_exists() {
         let text = read(document);
         for path in paths_in(&text) {
             let first = path.split('/').next().unwrap_or_default();
-            let ours =
-                ["src", "tests", "cli", "crates", "demo", "xtask", "docs", "deploy"].contains(&first);
+            let ours = ["src", "tests", "cli", "crates", "demo", "xtask", "docs", "deploy"]
+                .contains(&first);
             if ours || path.ends_with(".toml") {
                 assert!(root().join(path).exists(), "{document} names `{path}`");
             }

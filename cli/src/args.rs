@@ -35,6 +35,8 @@ pub enum Command {
     Inspect(InspectArguments),
     /// Look at a key set: kinds, sizes, duplicates, private parts.
     Jwks(JwksArguments),
+    /// Convert the configuration of another system, and list what has no equivalent.
+    Import(ImportArguments),
     /// Print completions for a shell.
     Completions { shell: Shell },
     /// Print the manual page.
@@ -182,6 +184,24 @@ pub struct JwksArguments {
     /// Count warnings as errors.
     #[arg(long)]
     pub strict: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct ImportArguments {
+    /// Whose configuration it is.
+    #[arg(value_enum)]
+    pub from: From,
+    /// The file, JSON or YAML; `-` for standard input.
+    pub file: PathBuf,
+}
+
+/// Whose configuration is converted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum From {
+    /// Istio's RequestAuthentication and AuthorizationPolicy, as WasmPlugins.
+    Istio,
+    /// Envoy's own jwt_authn, as a plugin configuration.
+    Envoy,
 }
 
 /// Completions for a shell.

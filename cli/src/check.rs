@@ -71,7 +71,7 @@ pub fn run(arguments: &CheckArguments, paint: Paint) -> Result<Answer, Trouble> 
         "passed_over": loaded.passed_over,
         "configurations": configurations,
     });
-    Ok(Answer { text: lines.text(), json, verdict: Verdict::of(is_good) })
+    Ok(Answer::new(lines.text(), json, Verdict::of(is_good)))
 }
 
 fn count(number: usize, what: &str) -> String {
@@ -90,7 +90,7 @@ fn flawed(name: &str, flaw: Flaw, paint: Paint) -> Answer {
     );
     let error = [to_json(&finding)];
     let json = json!({ "file": name, "good": false, "configurations": [{ "errors": error }] });
-    Answer { text, json, verdict: Verdict::Bad }
+    Answer::new(text, json, Verdict::Bad)
 }
 
 fn line(name: &str, finding: &Finding, kind: &str) -> String {

@@ -55,7 +55,7 @@ pub fn run(arguments: &ExplainArguments, paint: Paint) -> Result<Answer, Trouble
     let run = Run::new(policy, &request, keys, at);
     let steps = steps(run.notes(), &config, &providers, at);
     let told = Told { request: &request, run: &run, steps: &steps, at };
-    Ok(Answer { text: told.text(paint), json: told.json(), verdict: told.verdict() })
+    Ok(Answer::new(told.text(paint), told.json(), told.verdict()))
 }
 
 struct Told<'a> {

@@ -68,7 +68,7 @@ pub fn run(arguments: &InspectArguments, paint: Paint) -> Result<Answer, Trouble
         "signature": signature,
         "refused": refused.map(Reason::code),
     });
-    Ok(Answer { text: lines.text(), json, verdict: Verdict::of(refused.is_none()) })
+    Ok(Answer::new(lines.text(), json, Verdict::of(refused.is_none())))
 }
 
 /// A part as JSON, however loosely, so that there is something to see.

@@ -72,7 +72,7 @@ pub fn run(arguments: &JwksArguments, paint: Paint) -> Result<Answer, Trouble> {
         "keys": lint.keys.iter().map(|(_, json)| json).collect::<Vec<_>>(),
         "findings": findings.collect::<Vec<_>>(),
     });
-    Ok(Answer { text: lines.text(), json, verdict: Verdict::of(is_good) })
+    Ok(Answer::new(lines.text(), json, Verdict::of(is_good)))
 }
 
 impl Lint {

@@ -5,6 +5,7 @@ mod args;
 mod check;
 mod explain;
 mod files;
+mod import;
 mod inspect;
 mod jwks;
 mod keygen;
@@ -32,6 +33,7 @@ fn run(arguments: &Arguments, paint: Paint) -> Result<Answer, Trouble> {
     match &arguments.command {
         Command::Check(own) => check::run(own, paint),
         Command::Explain(own) => explain::run(own, paint),
+        Command::Import(own) => import::run(own, paint),
         Command::Inspect(own) => inspect::run(own, paint),
         Command::Jwks(own) => jwks::run(own, paint),
         Command::Keygen(own) => keygen::run(own),

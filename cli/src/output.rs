@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 pub struct Answer {
     /// For people.
     pub text: String,
+    /// The same, where `text` is a document that goes somewhere.
+    pub aside: String,
     /// For programs.
     pub json: Value,
     /// What the exit code says.
@@ -39,8 +41,12 @@ impl Trouble {
 }
 
 impl Answer {
+    pub fn new(text: String, json: Value, verdict: Verdict) -> Self {
+        Self { text, aside: String::new(), json, verdict }
+    }
+
     pub fn good(text: String, json: Value) -> Self {
-        Self { text, json, verdict: Verdict::Good }
+        Self { text, aside: String::new(), json, verdict: Verdict::Good }
     }
 }
 
@@ -60,6 +66,9 @@ pub fn tell(answer: Result<Answer, Trouble>, as_json: bool, paint: Paint) -> Exi
                 Verdict::Bad => 1,
                 Verdict::Open => 3,
             };
+            if !as_json {
+                let _ = io::stderr().write_all(answer.aside.as_bytes());
+            }
             (if as_json { lines(&answer.json) } else { answer.text }, code)
         }
         Err(Trouble(message)) if as_json => (lines(&json!({ "trouble": message })), 3),

@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn shown_times_are_read_again() {
-        for seconds in (0..300_000_u64).map(|step| step * 844_673).chain([951_782_400, 951_868_799])
+        for seconds in (0..3000_u64).map(|step| step * 84_467_341).chain([951_782_400, 951_868_799])
         {
             assert_eq!(parse(&show(seconds), 0), Some(seconds), "{}", show(seconds));
         }

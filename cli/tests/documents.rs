@@ -1,5 +1,5 @@
 //! The examples of `docs/cli.md`: what they show is what happens.
-#![expect(clippy::panic, clippy::indexing_slicing, clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "tests")]
 
 mod command;
 
@@ -46,7 +46,7 @@ fn fits(wanted: &str, line: &str) -> bool {
         let found = if index == 0 {
             rest.strip_prefix(part)
         } else {
-            rest.find(part).map(|at| &rest[at + part.len()..])
+            rest.split_once(part).map(|(_, behind)| behind)
         };
         let Some(behind) = found else { return false };
         rest = behind;

@@ -193,7 +193,7 @@ fn about_istio(config: &Config, loaded: &Loaded, place: Place, list: &mut Vec<Fi
             let hosts = own.at(&["spec", "hosts"]).map(Tree::items).unwrap_or_default();
             hosts.iter().any(|own| own.text() == Some(host))
         };
-        if !entries.iter().any(|own| names_host(own)) {
+        if !entries.iter().any(names_host) {
             let message =
                 format!("there is no ServiceEntry for `{host}`, from which keys are fetched");
             list.push(finding(place, "cluster_missing", message));

@@ -1,0 +1,222 @@
+//! `import`: what is made is valid, and decides as it did before.
+#![expect(clippy::panic, clippy::unwrap_used, reason = "tests")]
+
+mod command;
+
+use std::fs;
+
+use command::{data, json, run, run_with, scratch};
+use jwt_gate_signing::{Alg, SigningKey};
+use serde_json::{Value, json};
+
+#[test]
+fn request_authentications_become_plugins() {
+    let said = run(&["import", "istio", "request-authentication.yaml"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    for text in
+        ["kind: WasmPlugin", "name: jwt-gate-jwt", "istio: ingress", "phase: AUTHN", "FAIL_CLOSE"]
+    {
+        assert!(said.out.contains(text), "{text}: {}", said.out);
+    }
+    for text in [
+        "requests without a token pass",
+        "a ServiceEntry for `issuer.example`",
+        "`url` must name the module",
+    ] {
+        assert!(said.err.contains(text), "{text}: {}", said.err);
+    }
+    let checked = run_with(&["check", "-"], &said.out);
+    assert_eq!(checked.code, 0, "{checked:?}");
+    let (_, told) = json(&["import", "istio", "request-authentication.yaml"]);
+    let providers = told.pointer("/documents/0/spec/pluginConfig/providers").unwrap();
+    assert_eq!(
+        *providers,
+        json!({
+            "issuer-example": {
+                "issuer": "https://issuer.example",
+                "audiences": ["orders-api"],
+                "forward": true,
+                "claim_to_headers": [{ "header_name": "x-user", "claim_name": "sub" }],
+                "remote_jwks": { "http_uri": {
+                    "uri": "https://issuer.example/jwks.json", "cluster": "outbound|443||issuer.example", "timeout": "5s",
+                } },
+            },
+            "partner-example": {
+                "issuer": "https://partner.example",
+                "from_headers": [{ "name": "x-partner-token", "value_prefix": "Token " }],
+                "from_cookies": ["session"],
+                "remote_jwks": { "discovery": { "cluster": "outbound|443||partner.example", "timeout": "5s" } },
+            },
+        })
+    );
+}
+
+/// Tokens against the policies of a mesh, as Istio would have it.
+#[test]
+fn policies_of_a_mesh_decide_as_before() {
+    let folder = scratch("import-istio");
+    let said = run(&["import", "istio", "istio-policies.yaml"]);
+    assert_eq!(said.code, 1, "one policy stays in Istio: {said:?}");
+    assert!(
+        said.err.contains("no equivalent: AuthorizationPolicy by-address: `ipBlocks`"),
+        "{}",
+        said.err
+    );
+    let file = folder.join("plugin.yaml");
+    fs::write(&file, &said.out).unwrap();
+    let file = file.to_str().unwrap();
+    let [own, partner] = [("k", "1"), ("p", "2")].map(|(kid, last)| {
+        let secret = format!("secret-secret-secret-secret-secret-{last}");
+        SigningKey::from_hmac_secret(Alg::HS256, kid, secret.as_bytes())
+    });
+    let staff = json!({ "iss": "https://issuer.example", "sub": "a", "groups": ["staff"] });
+    let with = |name: &str, value: Value| {
+        let mut claims = staff.clone();
+        claims.as_object_mut().unwrap().insert(name.to_owned(), value);
+        Some((&own, claims))
+    };
+    let good = || Some((&own, staff.clone()));
+    for (method, url, token, expected) in [
+        ("GET", "https://x.example/healthz", None, 0),
+        ("GET", "https://api.example/orders/1", good(), 0),
+        ("GET", "https://API.example:8443/lists/1", good(), 0),
+        ("GET", "https://eu.shop.example/orders", good(), 0),
+        ("GET", "https://apixexample/orders", good(), 1),
+        ("GET", "https://api.example.evil.example/orders", good(), 1),
+        ("POST", "https://api.example/orders", good(), 1),
+        ("GET", "https://api.example/others", good(), 1),
+        ("GET", "https://api.example/orders", None, 1),
+        ("GET", "https://api.example/orders", with("groups", json!(["team-a", "x"])), 0),
+        ("GET", "https://api.example/orders", with("groups", json!("staff")), 0),
+        ("GET", "https://api.example/orders", with("groups", json!(["guests"])), 1),
+        ("GET", "https://api.example/orders", with("level", json!("guest")), 1),
+        ("GET", "https://api.example/orders", with("scope", json!("a robot")), 1),
+        ("GET", "https://api.example/healthz", with("scope", json!("robot")), 1),
+        (
+            "GET",
+            "https://api.example/healthz",
+            Some((&partner, json!({ "iss": "https://partner.example" }))),
+            0,
+        ),
+        ("GET", "https://api.example/healthz", Some((&partner, staff.clone())), 1),
+        (
+            "GET",
+            "https://api.example/orders",
+            Some((&partner, json!({ "iss": "https://partner.example", "groups": ["staff"] }))),
+            1,
+        ),
+    ] {
+        let token = token.map(|(key, claims)| key.sign(&claims));
+        let mut arguments = vec!["explain", "-c", file, "-r", method, url];
+        arguments.extend(token.iter().flat_map(|token| ["-t", token.as_str()]));
+        let said = run(&arguments);
+        assert_eq!(said.code, expected, "{method} {url}: {said:?}");
+    }
+}
+
+#[test]
+fn policies_without_an_equivalent_stay_where_they_are() {
+    let request = "kind: RequestAuthentication\nmetadata: { name: a }\nspec: { jwtRules: [{ issuer: 'https://i.example' }] }\n---\n";
+    for (spec, says, default) in [
+        (
+            "{ action: ALLOW, rules: [{ from: [{ source: { principals: [x] } }] }] }",
+            "`principals`",
+            Some("deny"),
+        ),
+        (
+            "{ action: DENY, rules: [{ to: [{ operation: { notPaths: [/a] } }] }] }",
+            "`notPaths`",
+            None,
+        ),
+        (
+            "{ action: DENY, rules: [{ to: [{ operation: { paths: ['/a/{*}/b'] } }] }] }",
+            "the path template",
+            None,
+        ),
+        (
+            "{ action: ALLOW, rules: [{ when: [{ key: source.ip, values: [x] }] }] }",
+            "the condition on `source.ip`",
+            Some("deny"),
+        ),
+        ("{ action: AUDIT }", "AUDIT stays in Istio", None),
+        ("{ action: CUSTOM, provider: { name: x } }", "CUSTOM stays in Istio", None),
+        // Nobody at all: not lost.
+        ("{}", "", Some("deny")),
+    ] {
+        let input =
+            format!("{request}kind: AuthorizationPolicy\nmetadata: {{ name: b }}\nspec: {spec}\n");
+        let said = run_with(&["import", "istio", "-", "--json"], &input);
+        let told: Value =
+            serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{error}: {said:?}"));
+        assert_eq!(said.code, i32::from(!says.is_empty()), "{spec}: {told}");
+        assert!(told.to_string().contains(says), "{spec}: {told}");
+        let config = told.pointer("/documents/0/spec/pluginConfig").unwrap();
+        let found = config.pointer("/authorization/default").and_then(Value::as_str);
+        assert_eq!(found, default, "{spec}: {config}");
+        assert_eq!(
+            config.pointer("/authorization/policies").is_none_or(|own| *own == json!([])),
+            true,
+            "{config}"
+        );
+    }
+}
+
+#[test]
+fn the_native_filter_becomes_a_configuration() {
+    let said = run(&["import", "envoy", "envoy-native.yaml"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    let config: Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(
+        *config.get("rules").unwrap(),
+        json!([
+            { "match": { "prefix": "/open" } },
+            { "match": { "path": "/staff" }, "requirement_name": "staff" },
+            { "match": { "prefix": "/" }, "requires": { "provider_name": "main" } },
+        ])
+    );
+    for text in [
+        "envoy-native.yaml:17:40: note: providers.main.payload_in_metadata becomes filter state",
+        "becomes a rule on the path of its route",
+    ] {
+        assert!(said.err.contains(text), "{text}: {}", said.err);
+    }
+    assert_eq!(run_with(&["check", "-"], &said.out).code, 0);
+    // What a plugin cannot have.
+    let native = fs::read_to_string(data().join("envoy-native.yaml")).unwrap();
+    let keys = "                  local_jwks: { filename: /etc/keys }\n                  local_jwks_is_fallback: true\n                  remote_jwks:";
+    let said = run_with(
+        &["import", "envoy", "-"],
+        &native.replace("                  remote_jwks:", keys),
+    );
+    assert_eq!(said.code, 1, "{said:?}");
+    assert!(
+        said.err
+            .contains("no equivalent: providers.main.local_jwks.filename: a plugin cannot read it"),
+        "{}",
+        said.err
+    );
+    // The filter's configuration alone, as JSON.
+    let said = run_with(
+        &["import", "envoy", "-"],
+        r#"{"providers": {"p": {"localJwks": {"inlineString": "{}"}}}}"#,
+    );
+    assert!(said.code == 1 && said.err.contains("what was made is not valid yet"), "{said:?}");
+    assert!(said.err.contains("natively everything is open"), "{said:?}");
+}
+
+#[test]
+fn other_files_are_told() {
+    for (from, input, says) in [
+        ("istio", "", "is empty"),
+        ("istio", "kind: Service", "there is no RequestAuthentication"),
+        ("istio", "a: [", "not YAML"),
+        ("envoy", "kind: Service", "there is no filter envoy.filters.http.jwt_authn"),
+        ("envoy", "hello", "there is no filter"),
+        ("envoy", "{ \"a\": 1, }", "not valid JSON"),
+    ] {
+        let said = run_with(&["import", from, "-"], input);
+        assert!(said.code == 3 && said.err.contains(says), "{from} {input:?}: {said:?}");
+    }
+    assert_eq!(run(&["import", "istio", "nowhere"]).code, 3);
+    assert_eq!(run(&["import", "nobody", "nowhere"]).code, 2);
+}
