@@ -4,6 +4,7 @@
 //! them keep working. Codes are stable: logs and counters use them.
 
 mod challenge;
+mod misuse;
 mod reason;
 mod responses;
 
@@ -13,6 +14,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
+pub use crate::denial::challenge::DpopScheme;
+pub use crate::denial::misuse::Misuse;
 pub use crate::denial::reason::Reason;
 pub use crate::denial::responses::Responses;
 use crate::denial::responses::Told;
@@ -28,7 +31,7 @@ pub struct Denial {
     /// The place of the provider that refused, if it was one.
     pub provider: Option<usize>,
     /// What the challenge asks for: scopes with which the request would have passed, separated by
-    /// spaces, or parameters of RFC 9470.
+    /// spaces, parameters of RFC 9470, or the nonce of RFC 9449.
     pub asked: Option<Rc<str>>,
 }
 
@@ -64,6 +67,8 @@ pub struct Manner<'a> {
     pub responses: Option<&'a Responses>,
     /// Where clients can read which issuers they may ask.
     pub resource_metadata: Option<&'a str>,
+    /// How tokens may be bound to keys; none: they may not.
+    pub dpop: Option<DpopScheme<'a>>,
 }
 
 impl From<Reason> for Denial {
@@ -95,8 +100,12 @@ impl Denial {
         let mut headers = Vec::new();
         // A status that is to hide the reason would be betrayed by a challenge.
         if matches!(told.status, 401 | 403) && status != 503 && !manner.strip {
-            let challenge = self.challenge(head, manner.resource_metadata);
-            headers.extend(challenge.map(|challenge| ("www-authenticate".to_owned(), challenge)));
+            let challenges = self.challenges(head, manner.resource_metadata, manner.dpop);
+            let challenges = challenges.into_iter();
+            headers.extend(challenges.map(|text| ("www-authenticate".to_owned(), text)));
+            if let (Reason::Misused(Misuse::ProofNonce), Some(nonce)) = (self.reason, &self.asked) {
+                headers.push(("dpop-nonce".to_owned(), nonce.to_string()));
+            }
         }
         if let Some(wait) = self.retry_after.filter(|_| status == 503) {
             // Whole seconds, rounded up, at least one: zero would invite a storm.

@@ -10,6 +10,7 @@ mod effect;
 mod fetching;
 mod log_limit;
 mod roll_out;
+mod spending;
 mod waiting;
 
 use std::collections::VecDeque;
@@ -21,6 +22,7 @@ pub use crate::engine::effect::{
 };
 use crate::engine::fetching::Shown;
 use crate::engine::log_limit::LogLimit;
+pub use crate::engine::spending::Spending;
 pub use crate::engine::waiting::{MAX_KIDS_WAITED_FOR, MAX_WAITING, MAX_WAITING_FOR_PROVIDER};
 use crate::engine::waiting::{Waiting, WaitingRoom};
 use crate::jwks::Keys;
@@ -31,6 +33,7 @@ use crate::policy::evaluate::{Evaluation, Patience, Permit, Verdict, Wanted};
 use crate::policy::verified_tokens::VerifiedTokens;
 use crate::policy::{Policy, Provider, ProviderIndex};
 use crate::request::{PropertyPath, RequestEdits, RequestHead};
+use crate::single_use::Mark;
 use crate::time::UnixTime;
 
 /// `Retry-After` for requests that find no room to wait.
@@ -113,6 +116,7 @@ impl Engine {
         match decided {
             Decided::Allowed(edits) => Decision::Forward(edits),
             Decided::Denied(rejection) => Decision::Reject(rejection),
+            Decided::MustSpend(permit) => Decision::Spend(self.spending(head, now, permit)),
             Decided::MustWait(wanted) => {
                 self.count(Counter::Waited);
                 let deadline = now.after(self.longest_wait(&wanted));
@@ -210,7 +214,7 @@ impl Engine {
     }
 
     fn decide(&mut self, head: &RequestHead, arrived: UnixTime, patience: Patience) -> Decided {
-        let decided = match self.evaluate(head, arrived, patience) {
+        let decided = match self.evaluate(head, arrived, patience, &[]) {
             Verdict::Allow(permit) => self.allow(permit),
             Verdict::Deny(denial) => Decided::Denied(self.reject(denial, head)),
             Verdict::Report { permit, denial, wanted } => {
@@ -223,23 +227,34 @@ impl Engine {
             }
             Verdict::Wait(wanted) => Decided::MustWait(wanted),
         };
-        self.consult_shadow(head, arrived, &decided);
+        self.settle_with_shadow(head, arrived, &decided);
         decided
     }
 
     fn allow(&mut self, permit: Permit) -> Decided {
+        if !permit.uses().is_empty() {
+            return Decided::MustSpend(permit);
+        }
         self.count(Counter::Allowed);
         Decided::Allowed(permit.into_edits())
     }
 
-    fn evaluate(&mut self, head: &RequestHead, arrived: UnixTime, patience: Patience) -> Verdict {
+    /// `refused`: what cannot be used, and why.
+    fn evaluate(
+        &mut self,
+        head: &RequestHead,
+        arrived: UnixTime,
+        patience: Patience,
+        refused: &[(Mark, Reason)],
+    ) -> Verdict {
         let Some(policy) = &self.policy else {
             return Verdict::Deny(Reason::ConfigurationInvalid.into());
         };
         let (keys, verified) = (self.keys.as_slice(), self.verified.as_slice());
         let (now, budget) = (self.now, &Budget::default());
         let verdict =
-            Evaluation { policy, keys, head, arrived, now, patience, budget, verified }.decide();
+            Evaluation { policy, keys, head, arrived, now, patience, budget, verified, refused }
+                .decide();
         let (known, checked) = budget.spent();
         for (count, counter) in [(known, Counter::CacheHit), (checked, Counter::CacheMiss)] {
             self.effects.extend((0..count).map(|_| Effect::Count(counter)));
@@ -270,6 +285,10 @@ impl Engine {
                 Decided::Denied(rejection) => {
                     self.effects.push_back(Effect::Reject(stream, rejection));
                 }
+                Decided::MustSpend(permit) => {
+                    let spending = self.spending(waiting.head, waiting.arrived, permit);
+                    self.effects.push_back(Effect::Spend(stream, spending));
+                }
                 Decided::MustWait(wanted) => {
                     self.want(&wanted);
                     self.vary_waiting(&wanted, 1);
@@ -285,7 +304,7 @@ impl Engine {
 
     /// A request that would have to wait, and cannot: optional tokens may let it pass.
     fn decide_without_room(&mut self, head: &RequestHead) -> Decided {
-        let decided = match self.evaluate(head, self.now, Patience::Exhausted) {
+        let decided = match self.evaluate(head, self.now, Patience::Exhausted, &[]) {
             Verdict::Allow(permit) | Verdict::Report { permit, .. } => self.allow(permit),
             Verdict::Deny(_) | Verdict::Wait(_) => {
                 let retry_after = Some(RETRY_WHEN_CROWDED);
@@ -293,7 +312,7 @@ impl Engine {
                 Decided::Denied(self.reject(denial, head))
             }
         };
-        self.consult_shadow(head, self.now, &decided);
+        self.settle_with_shadow(head, self.now, &decided);
         decided
     }
 
@@ -367,5 +386,6 @@ impl Engine {
 enum Decided {
     Allowed(RequestEdits),
     Denied(Rejection),
+    MustSpend(Permit),
     MustWait(Vec<Wanted>),
 }

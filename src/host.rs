@@ -11,6 +11,7 @@
 
 mod abi;
 mod metrics;
+mod spending;
 mod stream;
 
 use std::cell::{Cell, RefCell};
@@ -23,7 +24,7 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{BufferType, ContextType, LogLevel, MapType};
 
 use crate::denial::{Denial, Manner, Reason, Rejection};
-use crate::engine::{self, Effect, Engine, FetchId, FetchRequest, StreamId};
+use crate::engine::{self, Decision, Effect, Engine, FetchId, FetchRequest, StreamId};
 use crate::host::abi::HostError;
 use crate::host::metrics::Metrics;
 use crate::host::stream::Stream;
@@ -102,7 +103,7 @@ impl Gate {
                 Effect::Vary(gauge, by) => self.metrics.vary(gauge, by, &self.engine),
                 Effect::Measure(gauge, value) => self.metrics.record(gauge, value, &self.engine),
                 Effect::Log(level, line) => log(level, &line),
-                Effect::Reject(..) | Effect::Resume(..) => {
+                Effect::Reject(..) | Effect::Resume(..) | Effect::Spend(..) => {
                     self.answers.borrow_mut().push_back(effect);
                 }
                 Effect::Fetch { .. }
@@ -120,8 +121,9 @@ impl Gate {
         for _ in 0..MAX_ANSWERS_PER_TURN {
             let next = self.answers.borrow_mut().pop_front();
             let Some(answer) = next else { break };
-            let (Effect::Reject(StreamId(stream), _) | Effect::Resume(StreamId(stream), _)) =
-                answer
+            let (Effect::Reject(StreamId(stream), _)
+            | Effect::Resume(StreamId(stream), _)
+            | Effect::Spend(StreamId(stream), _)) = answer
             else {
                 // Nothing else is an answer.
                 continue;
@@ -130,9 +132,15 @@ impl Gate {
                 // The stream is gone, and needs no answer.
                 continue;
             }
-            match answer {
-                Effect::Reject(_, rejection) => reject(&rejection),
-                Effect::Resume(_, edits) => {
+            let decision = match answer {
+                Effect::Reject(_, rejection) => Decision::Reject(rejection),
+                Effect::Resume(_, edits) => Decision::Forward(edits),
+                Effect::Spend(_, spending) => self.spend(spending),
+                _ => continue,
+            };
+            match decision {
+                Decision::Reject(rejection) => reject(&rejection),
+                Decision::Forward(edits) => {
                     if let Err(error) = self.resume(stream, &edits) {
                         reject(&host_failed(error));
                     }
@@ -187,7 +195,8 @@ impl Gate {
             self.carry_out();
         }
         self.answer(root);
-        self.set_tick();
+        // What was spent for them is counted.
+        self.carry_out();
     }
 
     fn fetch(&self, id: FetchId, request: &FetchRequest) {

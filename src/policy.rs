@@ -4,12 +4,16 @@
 //! nothing, so that no half of it ever decides about a request.
 
 mod authorization;
+mod certificate;
 pub mod check;
 mod claim_value;
+mod dpop;
+mod dpop_target;
 pub mod evaluate;
 pub mod identity;
 mod issuer;
 pub mod key_source;
+mod possession;
 mod protected_resource;
 mod protobuf_value;
 pub mod provider;
@@ -41,6 +45,7 @@ use crate::policy::rewrite::{Writes, refuse_unstable_routes};
 use crate::policy::route::RouteMatcher;
 use crate::policy::step_up::StepUp;
 use crate::request::{PropertyPath, RequestHead};
+use crate::single_use::Memory;
 use crate::sorted;
 
 /// The place of a provider in [`Policy::providers`].
@@ -65,6 +70,8 @@ pub struct Policy {
     identity_parameters: Vec<Vec<u8>>,
     /// What all keys have for their tables.
     pub table_memory: Rc<TableMemory>,
+    /// Where uses are remembered that must be the only ones.
+    pub replay_memory: Rc<Memory>,
     policies: Option<Policies>,
     /// Whether anything is asked of the claims, so that tokens must be at hand after the requirement.
     has_conditions: bool,
@@ -185,6 +192,7 @@ impl Policy {
             properties.push(state_rules.path.clone());
             requirements.extend(state_rules.requirements.values());
         }
+        properties.extend(Self::connection_properties(&providers));
         let properties = sorted::list(properties);
         let has_conditions = note_claims_read(&mut providers, &rules, &requirements, &policies);
         let status_headers: Vec<_> =
@@ -216,6 +224,7 @@ impl Policy {
             },
             providers,
             table_memory: Rc::clone(table_memory),
+            replay_memory: possession::memory(config.replay_memory, &config.key_sharing.secret),
             rules,
             state_rules,
             fallback,
@@ -255,6 +264,7 @@ impl Policy {
             state_key: provider.and_then(|provider| provider.failed_status_state.as_deref()),
             responses: self.responses.as_ref(),
             resource_metadata: metadata_address(&self.resources, head),
+            dpop: self.dpop_scheme(provider),
         }
     }
 

@@ -9,17 +9,20 @@ use std::path::{Path, PathBuf};
 /// Which modules each module may use. `jose` and `claims` knowing nothing of HTTP, the key store
 /// nothing of the host, and nobody of `host` and `engine` above them, is what makes the core
 /// testable without a proxy.
-const MAY_USE: [(&str, &[&str]); 20] = [
+const MAY_USE: [(&str, &[&str]); 21] = [
     // Claims and what the request says; nothing of keys, of the host or of the engine.
     ("authorize", &["config", "json", "path", "request", "text"]),
     ("claims", &["json", "time"]),
     ("config", &["expression", "issuer", "json", "sorted"]),
     ("denial", &["claims", "config", "jose", "request"]),
-    ("engine", &["denial", "jwks", "policy", "request", "time"]),
+    ("engine", &["denial", "jwks", "policy", "request", "single_use", "time"]),
     ("expression", &[]),
     ("extract", &["request"]),
     ("header_pairs", &["request"]),
-    ("host", &["denial", "engine", "header_pairs", "jwks", "policy", "request", "time"]),
+    (
+        "host",
+        &["denial", "engine", "header_pairs", "jwks", "policy", "request", "single_use", "time"],
+    ),
     ("issuer", &[]),
     ("jose", &["issuer", "json"]),
     ("json", &[]),
@@ -38,12 +41,14 @@ const MAY_USE: [(&str, &[&str]); 20] = [
             "jwks",
             "path",
             "request",
+            "single_use",
             "sorted",
             "text",
             "time",
         ],
     ),
     ("request", &[]),
+    ("single_use", &["time"]),
     ("sorted", &[]),
     ("text", &["config", "expression"]),
     ("time", &[]),
@@ -163,11 +168,13 @@ fn documents_name_only_what_exists() {
         "CONTRIBUTING.md",
         "docs/answers.md",
         "docs/authorization.md",
+        "docs/bound-tokens.md",
         "docs/bridge.md",
         "docs/keys.md",
         "docs/mapping.md",
         "docs/performance.md",
         "docs/roll-out.md",
+        "docs/single-use.md",
     ] {
         let text = read(document);
         for path in paths_in(&text) {
@@ -222,7 +229,15 @@ fn claims_name_tests_that_exist() {
 /// The configuration reference has every field that the reader knows.
 #[test]
 fn every_field_is_in_the_reference() {
-    let documents = ["configuration", "answers", "authorization", "mapping", "roll-out"];
+    let documents = [
+        "configuration",
+        "answers",
+        "authorization",
+        "bound-tokens",
+        "mapping",
+        "roll-out",
+        "single-use",
+    ];
     let reference = documents.map(|name| read(&format!("docs/{name}.md"))).concat();
     let readers = rust_files("src/config");
     // The readers of fields as such name none of their own.

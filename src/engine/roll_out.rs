@@ -1,12 +1,13 @@
 //! What changes nothing for clients: refusals that are only reported, and a candidate configuration
 //! that is asked beside the one that decides.
 
-use crate::denial::Denial;
+use crate::denial::{Denial, Reason};
 use crate::engine::effect::{Counter, LogLevel};
 use crate::engine::{Decided, Engine};
 use crate::policy::check::Budget;
 use crate::policy::evaluate::{Evaluation, Patience, Verdict, Wanted};
-use crate::request::RequestHead;
+use crate::request::{RequestEdits, RequestHead};
+use crate::single_use::Mark;
 use crate::time::UnixTime;
 
 impl Engine {
@@ -18,12 +19,29 @@ impl Engine {
         self.log_in_limits(format!("report_only: would be denied reason={code}"));
     }
 
-    /// Asks the candidate as well, and counts what it would do otherwise. It waits for nothing.
-    pub(super) fn consult_shadow(
+    /// Asks the candidate about what is decided; about a request that waits or has something to spend,
+    /// when it is.
+    pub(super) fn settle_with_shadow(
         &mut self,
         head: &RequestHead,
         arrived: UnixTime,
         decided: &Decided,
+    ) {
+        match decided {
+            Decided::Allowed(edits) => self.consult_shadow(head, arrived, Ok(edits), &[]),
+            Decided::Denied(live) => self.consult_shadow(head, arrived, Err(live.reason), &[]),
+            Decided::MustSpend(_) | Decided::MustWait(_) => {}
+        }
+    }
+
+    /// Asks the candidate as well, and counts what it would do otherwise. It waits for nothing, and
+    /// spends nothing: what could not be spent (`refused`), it could not spend either.
+    pub(super) fn consult_shadow(
+        &mut self,
+        head: &RequestHead,
+        arrived: UnixTime,
+        decided: Result<&RequestEdits, Reason>,
+        refused: &[(Mark, Reason)],
     ) {
         let Some(policy) = &self.policy else { return };
         let Some(shadow) = policy.shadow.as_deref() else { return };
@@ -37,10 +55,10 @@ impl Engine {
             patience: Patience::Left,
             budget: &Budget::default(),
             verified: self.verified.get(first..).unwrap_or_default(),
+            refused,
         }
         .decide();
         let counter = match (decided, verdict) {
-            (Decided::MustWait(_), _) => return,
             (_, Verdict::Wait(wanted)) => {
                 let place =
                     |one: Wanted| Wanted { provider: one.provider.saturating_add(first), ..one };
@@ -49,21 +67,17 @@ impl Engine {
                 self.drive();
                 Counter::ShadowUndecided
             }
-            (Decided::Allowed(edits), Verdict::Allow(permit) | Verdict::Report { permit, .. }) => {
+            (Ok(edits), Verdict::Allow(permit) | Verdict::Report { permit, .. }) => {
                 match *edits == permit.into_edits() {
                     true => Counter::ShadowSame,
                     false => Counter::ShadowOtherChanges,
                 }
             }
-            (Decided::Allowed(_), Verdict::Deny(denial)) => Counter::ShadowDeniesFor(denial.reason),
-            (Decided::Denied(live), Verdict::Deny(denial)) if live.reason == denial.reason => {
-                Counter::ShadowSame
-            }
-            (Decided::Denied(_), Verdict::Deny(denial)) => {
-                Counter::ShadowOtherReasonFor(denial.reason)
-            }
-            (Decided::Denied(live), Verdict::Allow(_) | Verdict::Report { .. }) => {
-                Counter::ShadowAllowsFor(live.reason)
+            (Ok(_), Verdict::Deny(denial)) => Counter::ShadowDeniesFor(denial.reason),
+            (Err(live), Verdict::Deny(denial)) if live == denial.reason => Counter::ShadowSame,
+            (Err(_), Verdict::Deny(denial)) => Counter::ShadowOtherReasonFor(denial.reason),
+            (Err(live), Verdict::Allow(_) | Verdict::Report { .. }) => {
+                Counter::ShadowAllowsFor(live)
             }
         };
         self.count(counter);

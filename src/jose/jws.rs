@@ -62,6 +62,11 @@ impl<'a> Parts<'a> {
         let payload = base64url::decode(encoded_payload).ok();
         Ok(Self { signing_input, header, encoded_payload, payload, signature })
     }
+
+    /// The decoded header.
+    pub(super) fn header_json(&self) -> &[u8] {
+        &self.header
+    }
 }
 
 /// A token that was read, but whose signature nobody has checked yet.

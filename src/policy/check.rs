@@ -58,12 +58,12 @@ impl Budget {
     }
 
     /// Takes one signature check; false when there was none left.
-    fn spend_signature(&self) -> bool {
+    pub(super) fn spend_signature(&self) -> bool {
         spend(&self.signatures, 1)
     }
 
     /// Takes the reading of a token; false when there was not enough left.
-    fn spend_octets(&self, octets: usize) -> bool {
+    pub(super) fn spend_octets(&self, octets: usize) -> bool {
         spend(&self.octets, octets)
     }
 }
@@ -86,7 +86,7 @@ impl Evaluation<'_> {
         if let Some(known) = self.known(index, token) {
             self.budget.known.set(self.budget.known.get().saturating_add(1));
             provider.check_claims(&known.claims, audiences, self.now)?;
-            return Ok(self.grant(index, provider, &known, location));
+            return self.grant(index, provider, &known, location);
         }
         let parts = self.take_apart(token)?;
         let token = UncheckedToken::parse(token, &parts)?;
@@ -161,32 +161,35 @@ impl Evaluation<'_> {
             &payload,
             &provider.claims_read,
         );
-        let known = Rc::new(known);
-        let outcome = self.grant(index, provider, &known, location);
+        let binding = provider.possession.binding(octets, &payload);
+        let known = Rc::new(known.bound(binding));
         if let Some(cache) = self.verified.get(index) {
-            cache.insert(known);
+            cache.insert(Rc::clone(&known));
         }
-        Ok(outcome)
+        self.grant(index, provider, &known, location)
     }
 
-    /// What a verified token does to a request.
+    /// What a verified token does to a request, in the right hands.
     fn grant(
         self,
         index: ProviderIndex,
         provider: &Provider,
         known: &Rc<KnownToken>,
         location: &TokenLocation,
-    ) -> Outcome {
-        Outcome::Met(Grant {
+    ) -> Result<Outcome, Denial> {
+        let held = self.possess(provider, known, location)?;
+        let taken = || held.proof.into_iter().chain([location.clone()]).collect();
+        Ok(Outcome::Met(Grant {
+            uses: held.uses,
             headers: known.edits.clone(),
             fixed: provider.outputs.fixed.clone(),
             parameters: known.parameters.clone(),
-            taken: if provider.forward { Vec::new() } else { vec![location.clone()] },
+            taken: if provider.forward { Vec::new() } else { taken() },
             bearers: match self.policy.has_conditions {
                 true => vec![Bearer { provider: index, known: Rc::clone(known) }],
                 false => Vec::new(),
             },
-        })
+        }))
     }
 
     /// The signature, under the keys that fit, within what one request may cost.

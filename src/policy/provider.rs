@@ -13,6 +13,7 @@ use crate::jose::table_memory::TableMemory;
 use crate::policy::identity::Outputs;
 use crate::policy::issuer::{Issuers, Name};
 use crate::policy::key_source::{KeyContext, KeySource};
+use crate::policy::possession::{JTI, Possession, longest_life};
 use crate::policy::verified_tokens::{
     CacheSettings, DEFAULT_TOKEN_OCTETS, DEFAULT_TOKENS, NATIVE_TOKENS,
 };
@@ -47,6 +48,7 @@ pub struct Provider {
     pub(super) lifetime: Lifetime,
     pub(super) max_age: Option<Duration>,
     pub(super) checks: TokenChecks,
+    pub(super) possession: Possession,
     /// The claims that conditions look at; empty: none do, and nothing is kept for them.
     pub(super) claims_read: Vec<String>,
     pub(super) locations: Vec<TokenLocation>,
@@ -93,6 +95,8 @@ impl Provider {
         };
         let outputs = Outputs::new(&provider);
         let checks = TokenChecks::compile(&provider, &path, errors);
+        let possession = Possession::compile(&name.configured, &provider, &path, errors);
+        let longest_life = longest_life(&provider);
         let issuers = Issuers::compile(&provider, &path, errors);
         let context = KeyContext {
             provider: &path,
@@ -120,7 +124,7 @@ impl Provider {
                 .filter(|key| !key.is_empty()),
             audiences: comparable(&provider.audiences),
             subjects: provider.subjects.as_ref().map(TextMatcher::new),
-            lifetime: match (provider.max_lifetime, provider.require_expiration) {
+            lifetime: match (longest_life, provider.require_expiration) {
                 (Some(most), _) => Lifetime::Below(most),
                 (None, true) => Lifetime::Bounded,
                 (None, false) => Lifetime::Any,
@@ -129,11 +133,12 @@ impl Provider {
             checks,
             claims_read: Vec::new(),
             outputs,
-            locations: locations(
-                provider.from_headers,
-                provider.from_params,
-                provider.from_cookies,
+            locations: sorted::list(
+                locations(provider.from_headers, provider.from_params, provider.from_cookies)
+                    .into_iter()
+                    .chain(possession.location()),
             ),
+            possession,
             forward: provider.forward,
             cache: provider.jwt_cache.map_or(
                 CacheSettings { tokens: DEFAULT_TOKENS, token_octets: DEFAULT_TOKEN_OCTETS },
@@ -166,10 +171,13 @@ impl TokenChecks {
             }
             algorithm
         });
+        let algorithms = algorithms.collect();
+        let mut required_claims = provider.required_claims.clone();
+        required_claims.extend(provider.single_use.map(|_| JTI.to_owned()));
         Self {
-            algorithms: algorithms.collect(),
+            algorithms,
             types: provider.token_types.clone(),
-            required_claims: provider.required_claims.clone(),
+            required_claims,
             parties: provider.authorized_parties.clone(),
         }
     }

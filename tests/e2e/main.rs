@@ -16,6 +16,7 @@
 mod answers;
 mod authorization;
 mod bed;
+mod bound_tokens;
 mod bridge;
 mod configuration;
 mod faults;
@@ -24,4 +25,5 @@ mod issuers;
 mod keys;
 mod outputs;
 mod sharing;
+mod single_use;
 mod tokens;
