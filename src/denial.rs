@@ -98,16 +98,25 @@ impl Denial {
             None => Told { status, headers: Vec::new(), body: text.into() },
         };
         let mut headers = Vec::new();
+        let metadata = manner.resource_metadata;
         // A status that is to hide the reason would be betrayed by a challenge.
-        if matches!(told.status, 401 | 403) && status != 503 && !manner.strip {
-            let challenges = self.challenges(head, manner.resource_metadata, manner.dpop);
+        let challenges = match told.status {
+            401 | 403 if status != 503 => self.challenges(head, metadata, manner.dpop),
+            _ => Vec::new(),
+        };
+        let challenges = match challenges.is_empty() {
+            // RFC 9110 section 15.5.2: no 401 without one.
+            true if told.status == 401 => challenge::plain(head, metadata, manner.dpop),
+            _ => challenges,
+        };
+        if !manner.strip {
             let challenges = challenges.into_iter();
             headers.extend(challenges.map(|text| ("www-authenticate".to_owned(), text)));
             if let (Reason::Misused(Misuse::ProofNonce), Some(nonce)) = (self.reason, &self.asked) {
                 headers.push(("dpop-nonce".to_owned(), nonce.to_string()));
             }
         }
-        if let Some(wait) = self.retry_after.filter(|_| status == 503) {
+        if let Some(wait) = self.retry_after.filter(|_| status == 503 && told.status != 401) {
             // Whole seconds, rounded up, at least one: zero would invite a storm.
             let seconds = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).max(1);
             headers.push(("retry-after".to_owned(), seconds.to_string()));

@@ -200,10 +200,8 @@ impl Policy {
         refuse_unstable_routes(&rules, &policies, &providers, &status_headers, &errors);
         refuse_token_headers(&status_headers, &providers, &errors);
         let written = rules.iter().flat_map(|rule| rule.writes.header_names());
-        let resources = config.protected_resources.into_iter();
-        let resources: Vec<_> = resources
-            .filter_map(|wire| ProtectedResource::compile(wire, &providers, &errors))
-            .collect();
+        let resources =
+            ProtectedResource::compile_all(config.protected_resources, &providers, &errors);
         let responses = Responses::compile(config.error_responses, &errors);
         if config.strip_failure_response && responses.is_some() {
             errors.push("error_responses", "`strip_failure_response` leaves nothing of them");

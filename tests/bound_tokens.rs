@@ -305,6 +305,46 @@ fn single_use_and_proofs_go_together() {
     assert_eq!(scene.ask(&other, &[&fresh]), "pass");
 }
 
+/// A proof is for the path that the client sent, whatever claims make of it, and is used once although
+/// the requirement is judged twice.
+#[test]
+fn proofs_are_for_the_path_that_was_sent() {
+    let issuer = SigningKey::generate(Alg::HS256, "k");
+    let client = SigningKey::generate(Alg::ES256, "");
+    let template = json!({ "name": "t", "typed_config": {
+        "@type": "type.googleapis.com/envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig",
+        "path_template": "/users/{id}" } });
+    let own = json!({ "claim": "sub", "request_match": { "path_variable": "id" } });
+    let mut gate = Gate::new(&json!({
+        "providers": { "p": { "local_jwks": { "inline_string": jwks(&[&issuer]).to_string() },
+            "sender_constraint": { "dpop": {} } } },
+        "rules": [{ "match": { "path_match_policy": template },
+            "requires": { "provider_name": "p", "authorization": own },
+            "claim_to_path": [{ "path_variable": "id", "claim_name": "sub" }] }],
+        "default_requirement": { "provider_name": "p" },
+    }));
+    let cnf = json!({ "jkt": client.thumbprint() });
+    let token = issuer.sign(&json!({ "sub": "alice", "cnf": cnf }));
+    let proof = |jti: &str, path: &str| {
+        client.prove(&json!({ "jti": jti, "htm": "GET", "htu": format!("https://h{path}"),
+            "iat": NOW, "ath": ath(&token) }))
+    };
+    let mut ask = |path: &str, proof: &str| {
+        let credentials = format!("DPoP {token}");
+        let headers = [
+            (":scheme", "https"),
+            (":path", path),
+            ("authorization", &credentials),
+            ("dpop", proof),
+        ];
+        told(&gate.decide(NOW, &headers))
+    };
+    let good = proof("a", "/users/alice");
+    assert_eq!(ask("/users/alice", &good), "pass");
+    assert_eq!(ask("/users/alice", &good), "401 dpop_replayed");
+    assert_eq!(ask("/users/bob", &proof("b", "/users/alice")), "401 dpop_url_mismatch");
+}
+
 #[test]
 fn mistakes_about_senders() {
     let config = json!({ "providers": {

@@ -43,21 +43,39 @@ impl Denial {
             }
             _ => ", error=\"invalid_token\"".to_owned(),
         };
-        let metadata =
-            resource_metadata.map(|address| format!(", resource_metadata=\"{address}\""));
-        let metadata = metadata.unwrap_or_default();
-        let realm = realm(head);
-        let bearer = |error: &str| format!("Bearer realm=\"{realm}\"{error}{metadata}");
-        let Some(dpop) = dpop else { return vec![bearer(&error)] };
-        let with_proof = |error: &str| {
-            format!("DPoP realm=\"{realm}\"{error}, algs=\"{}\"{metadata}", dpop.algorithms)
-        };
         let wants_proof = matches!(self.reason, Reason::Misused(misuse) if misuse.wants_proof());
-        match dpop.only || wants_proof || uses_dpop(head) {
-            true if dpop.only || wants_proof => vec![with_proof(&error)],
-            true => vec![with_proof(&error), bearer("")],
-            false => vec![bearer(&error), with_proof("")],
-        }
+        challenges(head, &error, resource_metadata, dpop, wants_proof)
+    }
+}
+
+/// Challenges that say nothing of the reason.
+pub(super) fn plain(
+    head: &RequestHead,
+    resource_metadata: Option<&str>,
+    dpop: Option<DpopScheme<'_>>,
+) -> Vec<String> {
+    challenges(head, "", resource_metadata, dpop, false)
+}
+
+fn challenges(
+    head: &RequestHead,
+    error: &str,
+    resource_metadata: Option<&str>,
+    dpop: Option<DpopScheme<'_>>,
+    wants_proof: bool,
+) -> Vec<String> {
+    let metadata = resource_metadata.map(|address| format!(", resource_metadata=\"{address}\""));
+    let metadata = metadata.unwrap_or_default();
+    let realm = realm(head);
+    let bearer = |error: &str| format!("Bearer realm=\"{realm}\"{error}{metadata}");
+    let Some(dpop) = dpop else { return vec![bearer(error)] };
+    let with_proof = |error: &str| {
+        format!("DPoP realm=\"{realm}\"{error}, algs=\"{}\"{metadata}", dpop.algorithms)
+    };
+    match dpop.only || wants_proof {
+        true => vec![with_proof(error)],
+        false if uses_dpop(head) => vec![with_proof(error), bearer("")],
+        false => vec![bearer(error), with_proof("")],
     }
 }
 

@@ -101,6 +101,7 @@ impl Engine {
     /// Decides again about those who waited for this, and goes on.
     fn after(&mut self, provider: ProviderIndex, changed: &Changed) {
         if !matches!(changed, Changed::Nothing | Changed::Misled(_)) {
+            self.settle_unattended(provider);
             self.reconsider(|waiting| waiting.is_for(provider));
             self.show_keys(provider);
         }
@@ -286,7 +287,7 @@ impl Engine {
                     .chars()
                     .map(|letter| if plain(letter) { letter } else { '_' })
                     .collect();
-                let shadow = if is_shadows { "shadow." } else { "" };
+                let shadow = if is_shadows { "shadow_" } else { "" };
                 format!("jwt_gate.{own}{shadow}provider.{provider}.{name}")
             }
         }

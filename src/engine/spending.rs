@@ -74,6 +74,7 @@ impl Engine {
 
     /// The host did with these uses what it could: what becomes of the request.
     pub fn handle_spent(&mut self, mut spending: Box<Spending>) -> Decision {
+        let mut reported = None;
         if let Some(left) = spending.left().map(|one| one.mark) {
             if spending.refused.iter().all(|(mark, _)| *mark != left) {
                 // The host did nothing at all.
@@ -90,6 +91,7 @@ impl Engine {
                 }
                 Verdict::Report { permit, denial, .. } => {
                     self.report(&denial);
+                    reported = Some(denial.reason);
                     spending.permit = permit;
                 }
                 Verdict::Deny(denial) => return self.refuse(&spending, denial),
@@ -102,7 +104,8 @@ impl Engine {
         let Spending { head, arrived, permit, refused, .. } = *spending;
         self.count(Counter::Allowed);
         let edits = permit.into_edits();
-        self.consult_shadow(&head, arrived, Ok(&edits), &refused);
+        let live = reported.map_or(Ok(&edits), Err);
+        self.consult_shadow(&head, arrived, live, &refused);
         Decision::Forward(edits)
     }
 

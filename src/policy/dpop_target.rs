@@ -44,7 +44,7 @@ impl Origins {
                 .is_some_and(|here| here.scheme == told.scheme && here.authority == told.authority),
         };
         // The path as the proxy has it, and not in `x-envoy-original-path`, which clients can send.
-        is_here && normal(without_query(told.path.as_bytes())) == normal(head.path())
+        is_here && normal(without_query(told.path.as_bytes())) == normal(head.sent_path())
     }
 }
 

@@ -172,7 +172,7 @@ fn a_candidate_fetches_keys_of_its_own(version: &'static str) {
         assert_eq!(bed.get(&token).status, 200);
         bed.counter("shadow_denies_for.audience_not_allowed") > 0
     });
-    assert_eq!(bed.counter("shadow.provider.q.jwks_keys"), 1);
+    assert_eq!(bed.counter("shadow_provider.q.jwks_keys"), 1);
     assert_eq!(bed.counter("provider.p.jwks_keys"), 1);
     assert_eq!(bed.counter("denied"), 0);
 }
