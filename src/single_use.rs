@@ -163,7 +163,8 @@ fn with_record(text: &[u8], own: &[u8; KEPT], until: u64, now: u64) -> Result<Ve
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::time::Duration;
 
     use super::*;
 
@@ -195,20 +196,22 @@ mod tests {
             let now = self.entries.get(entry).map_or(u32::MAX, |(_, seen)| *seen);
             let same = now == seen;
             if same {
-                let next = if now == u32::MAX { 1 } else { now + 1 };
+                let next = if now == u32::MAX { 1 } else { now.saturating_add(1) };
                 self.entries.insert(entry.to_owned(), (text.to_vec(), next));
             }
             same
         }
     }
 
+    const START: UnixTime = UnixTime::from_secs(1_000);
+
     fn at(secs: u64) -> UnixTime {
-        UnixTime::from_secs(1_000 + secs)
+        START.after(Duration::from_secs(secs))
     }
 
     fn token(jti: u64, until: u64) -> Use {
         let mark = mark(Kind::Token, &[b"i", &jti.to_be_bytes()]);
-        Use { kind: Kind::Token, mark, until: 1_000 + until }
+        Use { kind: Kind::Token, mark, until: at(until).as_secs() }
     }
 
     #[test]
@@ -273,7 +276,7 @@ mod tests {
     #[test]
     fn who_does_not_know_the_secret_or_the_size_is_elsewhere() {
         let names = [Memory::new(1_000, ""), Memory::new(1_000, "s"), Memory::new(100, "")];
-        let names: std::collections::BTreeSet<_> = names.iter().map(|own| &own.name).collect();
+        let names: BTreeSet<_> = names.iter().map(|own| &own.name).collect();
         assert_eq!(names.len(), 3);
         assert_ne!(mark(Kind::Token, &[b"ab", b"c"]), mark(Kind::Token, &[b"a", b"bc"]));
         assert_ne!(mark(Kind::Token, &[b"a"]), mark(Kind::Proof, &[b"a"]));

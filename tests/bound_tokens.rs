@@ -1,5 +1,11 @@
 //! Tokens that are bound to a key or a certificate of who they were issued to, in the engine.
-#![expect(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "tests")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    reason = "tests"
+)]
 
 mod gate;
 

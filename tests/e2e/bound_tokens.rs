@@ -170,7 +170,9 @@ fn a_token_needs_a_proof_of_its_key(version: &'static str) {
     // Stolen tokens, and proofs for something else.
     let bare = bed.send(&Request::get("/orders").bearer(&client.token));
     assert_eq!((bare.status, bare.text()), (401, "Jwt is bound to a key".to_owned()));
-    let [challenge] = &challenges(&bare)[..] else { panic!("{:?}", challenges(&bare)) };
+    let told = challenges(&bare);
+    assert_eq!(told.len(), 1, "{told:?}");
+    let challenge = &told[0];
     assert!(challenge.starts_with("DPoP realm=") && challenge.contains("algs=\"ES256 EdDSA\""));
     let proof = client.proof(json!({ "jti": "kept" }));
     let twice = client.request(&proof).header("dpop", &proof);

@@ -23,9 +23,12 @@ use sha2::{Digest, Sha256};
 /// When the tests take place.
 pub const NOW: u64 = 1_800_000_000;
 
-/// The proxy's shared data: text and state of each entry. Clones are the same data.
+/// Text and state of each entry.
+type Entries = BTreeMap<String, (Vec<u8>, u32)>;
+
+/// The proxy's shared data. Clones are the same data.
 #[derive(Clone, Default)]
-pub struct Shared(pub Rc<RefCell<BTreeMap<String, (Vec<u8>, u32)>>>);
+pub struct Shared(pub Rc<RefCell<Entries>>);
 
 impl SharedData for Shared {
     type Seen = u32;
