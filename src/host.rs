@@ -3,8 +3,9 @@
 //!
 //! What it must mind:
 //! - the engine is never borrowed while the host is called, since callbacks can nest;
-//! - fetches are dispatched and shared data is read from the root context only, since an answer goes
-//!   to the context that asked, and new keys may resume the very stream whose callback this is;
+//! - fetches are dispatched and shared keys are read from the root context only, since an answer goes
+//!   to the context that asked, and new keys may resume the very stream whose callback this is (what a
+//!   request uses up is written in its own callback: that resumes nobody);
 //! - other requests are answered in the root context's turn only: to Envoy, an answer that is sent
 //!   from the callback of one request stops that request, whoever's it is;
 //! - the engine belongs to its root context, never to a static: a VM can hold several roots.

@@ -13,6 +13,7 @@ pub mod evaluate;
 pub mod identity;
 mod issuer;
 pub mod key_source;
+mod path_start;
 mod possession;
 mod protected_resource;
 mod protobuf_value;
@@ -21,10 +22,10 @@ mod report;
 mod requirement;
 mod rewrite;
 pub mod route;
+mod state_rules;
 mod step_up;
 pub mod verified_tokens;
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::rc::Rc;
 
@@ -37,12 +38,14 @@ use crate::policy::authorization::{Policies, template};
 use crate::policy::identity::{IdentityHeaders, identity_parameters};
 use crate::policy::issuer::Split;
 pub use crate::policy::key_source::{KeySource, RemoteKeys};
+use crate::policy::path_start::{PathStart, StartPattern};
 pub use crate::policy::protected_resource::Served;
 use crate::policy::protected_resource::{ProtectedResource, metadata_address, serve};
 pub use crate::policy::provider::Provider;
 use crate::policy::requirement::{Names, Requirement};
 use crate::policy::rewrite::{Writes, refuse_unstable_routes};
 use crate::policy::route::RouteMatcher;
+use crate::policy::state_rules::StateRules;
 use crate::policy::step_up::StepUp;
 use crate::request::{PropertyPath, RequestHead};
 use crate::single_use::Memory;
@@ -64,6 +67,8 @@ pub struct Policy {
     strip_failure_response: bool,
     bypass_cors_preflight: bool,
     rules: Vec<Rule>,
+    /// How the paths of each rule begin, side by side in memory.
+    starts: Vec<StartPattern>,
     state_rules: Option<StateRules>,
     fallback: Requirement,
     identity_headers: IdentityHeaders,
@@ -106,29 +111,6 @@ struct Asked<'a> {
     /// Of its user.
     step_up: Option<&'a StepUp>,
     mode: Mode,
-}
-
-/// `filter_state_rules`: what is required by a text that an earlier filter left.
-#[derive(Debug)]
-struct StateRules {
-    path: PropertyPath,
-    requirements: BTreeMap<Vec<u8>, Requirement>,
-}
-
-impl StateRules {
-    fn compile(wire: config::FilterStateRules, names: &Names, errors: &Errors) -> Self {
-        let requirements = wire.requires.iter().map(|(value, requirement)| {
-            (value.clone().into_bytes(), Requirement::compile(requirement, None, names, errors))
-        });
-        Self {
-            requirements: sorted::map(requirements),
-            path: vec!["filter_state".to_owned(), wire.name],
-        }
-    }
-
-    fn requirement(&self, head: &RequestHead) -> Option<&Requirement> {
-        self.requirements.get(head.property(&self.path)?)
-    }
 }
 
 impl Policy {
@@ -223,6 +205,7 @@ impl Policy {
             providers,
             table_memory: Rc::clone(table_memory),
             replay_memory: possession::memory(config.replay_memory, &config.key_sharing.secret),
+            starts: rules.iter().map(|rule| rule.matcher.start()).collect(),
             rules,
             state_rules,
             fallback,
@@ -282,7 +265,9 @@ impl Policy {
         if self.bypass_cors_preflight && head.is_cors_preflight() {
             return None;
         }
-        let rule = self.rules.iter().find(|rule| rule.matcher.matches(head));
+        let start = PathStart::of(head.path());
+        let starting = self.starts.iter().zip(&self.rules).filter(|(own, _)| own.may_fit(start));
+        let rule = starting.map(|(_, rule)| rule).find(|rule| rule.matcher.matches(head));
         let requirement = rule.map(|rule| &rule.requirement);
         Some(Asked {
             requirement: requirement

@@ -42,16 +42,22 @@ pub enum Kind {
     Token,
 }
 
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Proof => "proof",
+            Self::Token => "token",
+        }
+    }
+}
+
 /// Which one it is: a digest.
 pub type Mark = [u8; 32];
 
 /// The mark of what these parts tell from all others of its kind.
 pub fn mark(kind: Kind, parts: &[&[u8]]) -> Mark {
     let mut hash = Sha256::new();
-    hash.update(match kind {
-        Kind::Proof => b"proof",
-        Kind::Token => b"token",
-    });
+    hash.update(kind.name());
     // Each with its length, so that no two lists of parts are one text.
     for part in parts {
         hash.update((part.len() as u64).to_be_bytes());
@@ -123,7 +129,8 @@ impl Memory {
         let (place, rest) = one.mark.split_first_chunk::<8>().ok_or(NotUsed::Failed)?;
         let own = rest.first_chunk::<KEPT>().ok_or(NotUsed::Failed)?;
         let place = u64::from_be_bytes(*place).checked_rem(self.buckets).ok_or(NotUsed::Failed)?;
-        let entry = format!("{}/{place}", self.name);
+        // Each kind has its own: whoever makes many proofs keeps nobody's tokens out.
+        let entry = format!("{}/{}/{place}", self.name, one.kind.name());
         for _ in 0..ATTEMPTS {
             let (text, seen) = shared.read(&entry).ok_or(NotUsed::Failed)?;
             let text = text.unwrap_or_default();
@@ -240,9 +247,11 @@ mod tests {
             assert_eq!(memory.spend(&token(jti, 50), at(0), &mut shared), Ok(()));
         }
         assert_eq!(memory.spend(&token(most, 50), at(1), &mut shared), Err(NotUsed::Full));
+        let proof = Use { kind: Kind::Proof, ..token(most, 50) };
+        assert_eq!(memory.spend(&proof, at(1), &mut shared), Ok(()), "proofs are elsewhere");
         assert_eq!(memory.spend(&token(0, 50), at(1), &mut shared), Err(NotUsed::Again));
         assert_eq!(memory.spend(&token(most, 99), at(61), &mut shared), Ok(()));
-        assert_eq!(shared.entries.values().next().unwrap().0.len(), RECORD);
+        assert!(shared.entries.values().all(|(text, _)| text.len() == RECORD));
     }
 
     #[test]

@@ -14,6 +14,7 @@ use jwt_gate::engine::Decision;
 use jwt_gate::policy::Policy;
 use jwt_gate::request::RequestEdit;
 use jwt_gate_demo::keys::{Alg, SigningKey, base64url, jwks};
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 #[test]
@@ -349,6 +350,43 @@ fn proofs_are_for_the_path_that_was_sent() {
     assert_eq!(ask("/users/alice", &good), "pass");
     assert_eq!(ask("/users/alice", &good), "401 dpop_replayed");
     assert_eq!(ask("/users/bob", &proof("b", "/users/alice")), "401 dpop_url_mismatch");
+}
+
+proptest! {
+    /// Whatever a proof says, and whatever is asked for, nothing panics; and what passes is for this
+    /// address.
+    #[test]
+    fn arbitrary_proofs_never_panic(
+        text in "\\PC{0,40}",
+        path in "/[%a-fA-F0-9./?#]{0,12}",
+        htu in "https://h/[%a-fA-F0-9./?#]{0,12}",
+        odd in "(https?|x)?(:|//|@|h|H|%|[0-9]|\\[|\\]|/|\\?){0,12}",
+    ) {
+        let mut scene = Scene::new(json!({}), json!({}));
+        let token = scene.token();
+        let credentials = format!("DPoP {token}");
+        for htu in [&htu, &odd, &text] {
+            let mut claims = scene.claims(&token);
+            claims["htu"] = json!(htu);
+            let proof = scene.client.prove(&claims);
+            let headers = [(":scheme", "https"), (":path", path.as_str()),
+                ("authorization", credentials.as_str()), ("dpop", &proof)];
+            let answer = told(&scene.gate.decide(NOW, &headers));
+            prop_assert!(["pass", "401 dpop_url_mismatch"].contains(&&*answer), "{}", answer);
+            let plain = |text: &str| {
+                let path = text.split(['?', '#']).next().unwrap().to_ascii_uppercase();
+                (!path.contains(['%', '.'])).then_some(path)
+            };
+            if let (Some(told), Some(asked)) = (plain(htu), plain(&format!("https://h{path}"))) {
+                if answer == "pass" {
+                    let told = if told == "HTTPS://H" { "HTTPS://H/".to_owned() } else { told };
+                    prop_assert_eq!(told.replace(":443", ""), asked);
+                }
+            }
+        }
+        let headers = [("authorization", credentials.as_str()), ("dpop", &text)];
+        prop_assert_eq!(told(&scene.gate.decide(NOW, &headers)), "401 dpop_malformed");
+    }
 }
 
 #[test]

@@ -232,6 +232,15 @@ impl Evaluation<'_> {
     }
 }
 
+impl Provider {
+    /// Whether it takes tokens from `Authorization: Bearer`, or in another way that needs no proof.
+    pub(super) fn takes_bearer_header(&self) -> bool {
+        let proven = Dpop::location();
+        let is_it = |own: &TokenLocation| own.goes_with(&proven) && *own != proven;
+        self.possession.takes_bearer_tokens() && self.locations.iter().any(is_it)
+    }
+}
+
 pub(super) fn misused(misuse: Misuse) -> Denial {
     Reason::Misused(misuse).into()
 }

@@ -167,8 +167,7 @@ fn document(wire: wire::ProtectedResource, providers: &[Provider]) -> Value {
             document.insert(name.to_owned(), list.into());
         }
     }
-    let header = providers.iter().any(|own| own.takes_tokens_from_header("authorization"));
-    if header {
+    if providers.iter().any(Provider::takes_bearer_header) {
         document.insert("bearer_methods_supported".to_owned(), vec!["header"].into());
     }
     document.extend(possession(providers));
