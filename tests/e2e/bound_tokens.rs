@@ -117,6 +117,32 @@ fn a_token_needs_the_certificate_it_is_bound_to(version: &'static str) {
     assert_eq!(bed.counter("denied_for.certificate_missing"), 2);
 }
 
+in_both!(a_proxy_in_front_tells_of_the_certificate);
+/// Here it is the same one, which strikes what clients say of themselves.
+fn a_proxy_in_front_tells_of_the_certificate(version: &'static str) {
+    let key = SigningKey::generate(Alg::ES256, "k");
+    let sender = json!({ "mtls": { "from_header": "x-forwarded-client-cert" } });
+    let plan = Plan { change_bootstrap: with_tls, ..bed(version, &key, sender, json!({})) };
+    let change = |manager: &mut Value| {
+        manager["forward_client_cert_details"] = json!("SANITIZE_SET");
+        manager["set_current_client_cert_details"] =
+            json!({ "subject": true, "cert": true, "dns": true });
+    };
+    let bed = Plan { change, ..plan }.start();
+    let [one, two] = &pki().clients;
+    let digest = Sha256::digest(der(&one.cert_pem));
+    let bound = token(&key, json!({ "x5t#S256": base64url(digest) }));
+    let hash: String = digest.iter().map(|octet| format!("{octet:02x}")).collect();
+    let forged = Request::get("/").bearer(&bound);
+    let forged = forged.header("x-forwarded-client-cert", format!("Hash={hash}"));
+    for (identity, status) in [(Some(one), 200), (Some(two), 401), (None, 401)] {
+        let client = Client::new(&pki().ca, "api.test", identity);
+        let plain = client.send(&Request::get("/").bearer(&bound), bed.address).unwrap();
+        assert_eq!(plain.status, status, "{}", plain.text());
+        assert_eq!(client.send(&forged, bed.address).unwrap().status, status);
+    }
+}
+
 /// A client that proves that it has its key.
 struct Prover<'a> {
     bed: &'a Bed,

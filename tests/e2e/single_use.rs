@@ -54,6 +54,11 @@ fn a_token_passes_once_whichever_worker_sees_it(version: &'static str) {
         let of = |status| answers.iter().filter(|answer| answer[index] == status).count();
         assert_eq!((of(200), of(401)), (1, CONNECTIONS - 1), "{answers:?}");
     }
+    let stats = bed.envoy.stats().unwrap();
+    let is_busy = |(name, count): &(&String, &u64)| {
+        name.contains(".worker_") && name.ends_with(".downstream_cx_total") && **count > 0
+    };
+    assert!(stats.iter().filter(is_busy).count() > 1, "one worker saw all of them: {stats:?}");
     assert_eq!(bed.counter("allowed"), TOKENS as u64);
     assert_eq!(bed.counter("denied_for.token_replayed"), (TOKENS * (CONNECTIONS - 1)) as u64);
     let again = bed.send(&requests[0]);
