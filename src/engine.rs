@@ -319,33 +319,6 @@ impl Engine {
         decided
     }
 
-    fn want(&mut self, wanted: &[Wanted]) {
-        for wanted in wanted {
-            if let Some(store) = self.keys.get_mut(wanted.provider).and_then(Keys::remote_mut) {
-                store.want();
-            }
-        }
-    }
-
-    /// A fetch that began after the request arrived settles whether its `kid` exists.
-    fn remember_absent(&mut self, waiting: &Waiting) {
-        for Wanted { provider, kid } in &waiting.wanted {
-            let store = self.keys.get_mut(*provider).and_then(Keys::remote_mut);
-            if let (Some(store), Some(kid)) = (store, kid) {
-                store.remember_if_absent(kid, waiting.arrived, self.now);
-            }
-        }
-    }
-
-    fn longest_wait(&self, wanted: &[Wanted]) -> Duration {
-        let providers = self.policy.iter().flat_map(Policy::all_providers).enumerate();
-        providers
-            .filter(|(index, _)| wanted.iter().any(|wanted| wanted.provider == *index))
-            .map(|(_, provider)| provider.key_wait)
-            .max()
-            .unwrap_or_default()
-    }
-
     fn reject(&mut self, denial: Denial, head: &RequestHead) -> Rejection {
         let manner = match &self.policy {
             Some(policy) => policy.manner(denial.provider, head),

@@ -11,6 +11,7 @@
 //! - the engine belongs to its root context, never to a static: a VM can hold several roots.
 
 mod abi;
+mod answers;
 mod metrics;
 mod spending;
 mod stream;
@@ -25,7 +26,7 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{BufferType, ContextType, LogLevel, MapType};
 
 use crate::denial::{Denial, Manner, Reason, Rejection};
-use crate::engine::{self, Decision, Effect, Engine, FetchId, FetchRequest, StreamId};
+use crate::engine::{self, Effect, Engine, FetchId, FetchRequest};
 use crate::host::abi::HostError;
 use crate::host::metrics::Metrics;
 use crate::host::stream::Stream;
@@ -51,10 +52,6 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 const MIN_TICK: Duration = Duration::from_millis(1);
 /// The longest tick, so that a clock that was set back is noticed within a minute.
 const MAX_TICK: Duration = Duration::from_secs(60);
-
-/// Most waiting requests that are answered in one turn. Envoy runs the answers when the turn is
-/// over, each inside the one before it; some three hundred would exhaust the VM's stack and end it.
-const MAX_ANSWERS_PER_TURN: usize = 32;
 
 /// Most steps of the root context's turn, so that no turn goes on forever; the rest comes with the
 /// next tick.
@@ -115,49 +112,6 @@ impl Gate {
             }
         }
         self.set_tick();
-    }
-
-    /// Answers requests that waited.
-    fn answer(&self, root: u32) {
-        for _ in 0..MAX_ANSWERS_PER_TURN {
-            let next = self.answers.borrow_mut().pop_front();
-            let Some(answer) = next else { break };
-            let (Effect::Reject(StreamId(stream), _)
-            | Effect::Resume(StreamId(stream), _)
-            | Effect::Spend(StreamId(stream), _)) = answer
-            else {
-                // Nothing else is an answer.
-                continue;
-            };
-            if abi::set_effective_context(stream).is_err() {
-                // The stream is gone, and needs no answer.
-                continue;
-            }
-            let decision = match answer {
-                Effect::Reject(_, rejection) => Decision::Reject(rejection),
-                Effect::Resume(_, edits) => Decision::Forward(edits),
-                Effect::Spend(_, spending) => self.spend(spending),
-                _ => continue,
-            };
-            match decision {
-                Decision::Reject(rejection) => reject(&rejection),
-                Decision::Forward(edits) => {
-                    if let Err(error) = self.resume(stream, &edits) {
-                        reject(&host_failed(error));
-                    }
-                }
-                _ => {}
-            }
-        }
-        if abi::set_effective_context(root).is_err() {
-            abi::log(LogLevel::Error, "jwt-gate: the host lost its own context");
-        }
-    }
-
-    fn resume(&self, stream: u32, edits: &[RequestEdit]) -> Result<(), HostError> {
-        apply(edits)?;
-        self.held.borrow_mut().remove(&stream);
-        abi::continue_request()
     }
 
     /// Does what may be done in the root context's turn only: sends fetches, reads and writes shared

@@ -8,11 +8,12 @@ use crate::engine::Engine;
 use crate::engine::effect::{
     Counter, Effect, FetchId, FetchRequest, Gauge, KeyEvent, LogLevel, Quantity,
 };
+use crate::engine::waiting::Waiting;
 use crate::jwks::Keys;
 use crate::jwks::answer::{Answer, Cause, FetchFailure};
 use crate::jwks::key_store::{Changed, KeyStore, NotShared, Seen, Step};
 use crate::policy::evaluate::Wanted;
-use crate::policy::{KeySource, ProviderIndex, RemoteKeys};
+use crate::policy::{KeySource, Policy, ProviderIndex, RemoteKeys};
 use crate::time::UnixTime;
 
 /// How often the age of keys is shown.
@@ -106,6 +107,35 @@ impl Engine {
             self.show_keys(provider);
         }
         self.drive();
+    }
+
+    /// Has these keys be looked for.
+    pub(super) fn want(&mut self, wanted: &[Wanted]) {
+        for wanted in wanted {
+            if let Some(store) = self.keys.get_mut(wanted.provider).and_then(Keys::remote_mut) {
+                store.want();
+            }
+        }
+    }
+
+    /// A fetch that began after the request arrived settles whether its `kid` exists.
+    pub(super) fn remember_absent(&mut self, waiting: &Waiting) {
+        for Wanted { provider, kid } in &waiting.wanted {
+            let store = self.keys.get_mut(*provider).and_then(Keys::remote_mut);
+            if let (Some(store), Some(kid)) = (store, kid) {
+                store.remember_if_absent(kid, waiting.arrived, self.now);
+            }
+        }
+    }
+
+    /// How long a request may wait for them.
+    pub(super) fn longest_wait(&self, wanted: &[Wanted]) -> Duration {
+        let providers = self.policy.iter().flat_map(Policy::all_providers).enumerate();
+        providers
+            .filter(|(index, _)| wanted.iter().any(|wanted| wanted.provider == *index))
+            .map(|(_, provider)| provider.key_wait)
+            .max()
+            .unwrap_or_default()
     }
 
     /// Hands the host what the key stores want.
