@@ -20,6 +20,7 @@ mod read;
 pub mod reader;
 mod remote;
 mod requirement;
+pub mod revocation;
 mod shadow;
 pub mod step_up;
 
@@ -33,6 +34,7 @@ use crate::config::issuer::PatternedIssuer;
 use crate::config::mapping::{ClaimToHeader, ClaimToParameter, ClaimToPath, Consumer, SetHeader};
 use crate::config::matching::{RouteMatch, StringMatch};
 use crate::config::protected_resource::ProtectedResource;
+use crate::config::revocation::Revocation;
 use crate::config::step_up::StepUp;
 
 /// `JwtAuthentication`.
@@ -69,6 +71,8 @@ pub struct Config {
     pub error_responses: ErrorResponses,
     /// Ours: what clients are told of where to get tokens.
     pub protected_resources: Vec<ProtectedResource>,
+    /// Ours: what says that tokens are good no longer, of whichever provider.
+    pub revocation: Option<Revocation>,
     /// Ours: a candidate; it decides nothing, and what it would decide otherwise is counted.
     pub shadow: Option<Box<Config>>,
 }
@@ -152,6 +156,8 @@ pub struct Provider {
     pub consumer: Option<Consumer>,
     /// `jwt_cache_config`: how many verified tokens are kept. Not set: 1000 in each worker.
     pub jwt_cache: Option<JwtCacheConfig>,
+    /// Ours: what says that its tokens are good no longer.
+    pub revocation: Option<Revocation>,
     /// Tolerance for `exp` and `nbf`, in seconds. 0 or not set: 60, as natively.
     pub clock_skew_seconds: u32,
     /// Ours: the same as a duration, where `"0s"` means none.

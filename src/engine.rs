@@ -8,6 +8,7 @@
 
 mod effect;
 mod fetching;
+mod lists;
 mod log_limit;
 mod roll_out;
 mod waiting;
@@ -29,7 +30,7 @@ use crate::jwks::key_store::KeyStore;
 use crate::policy::check::Budget;
 use crate::policy::evaluate::{Evaluation, Patience, Permit, Verdict, Wanted};
 use crate::policy::verified_tokens::VerifiedTokens;
-use crate::policy::{Policy, Provider, ProviderIndex};
+use crate::policy::{Policy, Provider, ProviderIndex, RemoteList};
 use crate::request::{PropertyPath, RequestEdits, RequestHead};
 use crate::time::UnixTime;
 
@@ -40,6 +41,7 @@ const RETRY_WHEN_CROWDED: Duration = Duration::from_secs(1);
 pub struct Engine {
     /// None: the configuration is invalid, and nobody gets in.
     policy: Option<Policy>,
+    /// Of each provider, and behind them the lists of revoked tokens.
     keys: Vec<Keys>,
     /// What the gauges show of the keys, and when they were last set.
     shown: Vec<Shown>,
@@ -60,7 +62,8 @@ impl Engine {
     pub fn new(policy: Policy) -> Self {
         let memory = &policy.table_memory;
         let providers = || policy.all_providers();
-        let keys: Vec<_> = providers().map(|provider| provider.keys.keys(memory)).collect();
+        let keys = providers().map(|provider| provider.keys.keys(memory));
+        let keys: Vec<_> = keys.chain(policy.all_lists().map(RemoteList::store)).collect();
         let shown = keys.iter().map(|_| Shown::default()).collect();
         let verified = providers().map(|provider| VerifiedTokens::new(provider.cache)).collect();
         let mut this = Self { policy: Some(policy), keys, shown, verified, ..Self::closed() };
@@ -176,7 +179,7 @@ impl Engine {
         self.waiting.len()
     }
 
-    /// The keys of each provider, for tests and tools.
+    /// The keys of each provider, and the lists, for tests and tools.
     pub fn keys(&self) -> &[Keys] {
         &self.keys
     }
@@ -243,6 +246,9 @@ impl Engine {
         let (known, checked) = budget.spent();
         for (count, counter) in [(known, Counter::CacheHit), (checked, Counter::CacheMiss)] {
             self.effects.extend((0..count).map(|_| Effect::Count(counter)));
+        }
+        if budget.has_uncompared() {
+            self.effects.push_back(Effect::Count(Counter::Uncompared));
         }
         if budget.met_distrusted_key() {
             self.count(Counter::DistrustedKey);
@@ -316,12 +322,8 @@ impl Engine {
     }
 
     fn longest_wait(&self, wanted: &[Wanted]) -> Duration {
-        let providers = self.policy.iter().flat_map(Policy::all_providers).enumerate();
-        providers
-            .filter(|(index, _)| wanted.iter().any(|wanted| wanted.provider == *index))
-            .map(|(_, provider)| provider.key_wait)
-            .max()
-            .unwrap_or_default()
+        let wait = |wanted: &Wanted| self.policy.as_ref()?.wait_for(wanted.provider);
+        wanted.iter().filter_map(wait).max().unwrap_or_default()
     }
 
     fn reject(&mut self, denial: Denial, head: &RequestHead) -> Rejection {

@@ -15,6 +15,7 @@ mod protobuf_value;
 pub mod provider;
 mod report;
 mod requirement;
+mod revocation;
 mod rewrite;
 pub mod route;
 mod step_up;
@@ -37,6 +38,8 @@ pub use crate::policy::protected_resource::Served;
 use crate::policy::protected_resource::{ProtectedResource, metadata_address, serve};
 pub use crate::policy::provider::Provider;
 use crate::policy::requirement::{Names, Requirement};
+use crate::policy::revocation::Lists;
+pub use crate::policy::revocation::RemoteList;
 use crate::policy::rewrite::{Writes, refuse_unstable_routes};
 use crate::policy::route::RouteMatcher;
 use crate::policy::step_up::StepUp;
@@ -72,6 +75,7 @@ pub struct Policy {
     mode: Mode,
     responses: Option<Responses>,
     resources: Vec<ProtectedResource>,
+    lists: Lists,
     /// A candidate that is asked as well, and decides nothing. Its providers come behind this
     /// policy's own.
     pub shadow: Option<Box<Policy>>,
@@ -140,13 +144,15 @@ impl Policy {
                 |error: &ConfigError| !more.iter().any(|live| in_shadow(live.clone()) == *error);
             errors.extend(own.into_iter().map(in_shadow).filter(is_own));
         }
+        policy.place_lists();
         errors.extend(more);
         let errors = sorted::list(errors);
         if errors.is_empty() { Ok(policy) } else { Err(errors) }
     }
 
-    fn compile(config: Config, table_memory: &Rc<TableMemory>) -> (Self, Vec<ConfigError>) {
+    fn compile(mut config: Config, table_memory: &Rc<TableMemory>) -> (Self, Vec<ConfigError>) {
         let errors = Errors::default();
+        let lists = revocation::take(&mut config);
         let Split { providers, places } = Split::new(config.providers, &errors);
         let names = Names { providers: places, requirements: config.requirement_map };
         for requirement in names.requirements.values() {
@@ -170,6 +176,7 @@ impl Policy {
                 Provider::compile(name, provider, &config.key_sharing, table_memory, &errors)
             })
             .collect();
+        let lists = Lists::compile(lists, &names, &config.key_sharing, &mut providers, &errors);
         let state_rules =
             config.filter_state_rules.map(|wire| StateRules::compile(wire, &names, &errors));
         let mut properties = Vec::new();
@@ -224,6 +231,7 @@ impl Policy {
             mode: config.mode,
             responses,
             resources,
+            lists,
             shadow: None,
         };
         (policy, errors.into_sorted())

@@ -1262,3 +1262,55 @@ fn nothing_is_written_where_rules_ask_for_the_route() {
     let consumer = json!({ "header_name": "x-a", "claim_name": "a", "names": { "a": "b" } });
     assert!(reads(json!({ "consumer": consumer }), json!({})));
 }
+
+#[test]
+fn revocation_and_its_mistakes() {
+    let uri = json!({ "uri": "https://l.example/", "cluster": "l", "timeout": "1s" });
+    let list = |change: fn(&mut Value)| {
+        let mut list = json!({ "http_uri": uri });
+        change(&mut list);
+        json!({ "list": list })
+    };
+    for place in ["/revocation", "/providers/local/revocation"] {
+        let path = place.trim_start_matches('/').replace('/', ".");
+        check(with(place, list(|_| ())), &[]);
+        check(
+            with(
+                place,
+                list(|list| {
+                    *list = json!({ "httpUri": list["http_uri"], "pollInterval": "1s", "staleIfError": "0s",
+                "whenUnavailable": "allow", "requestHeaders": [{ "key": "x", "value": "y" }] });
+                }),
+            ),
+            &[],
+        );
+        for (revocation, expected) in [
+            (json!(null), ": must not be null; write {} or leave the field out"),
+            (json!({}), ": `list` is required"),
+            (json!({ "list": {} }), ".list: `http_uri` is required"),
+            (
+                list(|list| list["http_uri"]["uri"] = json!("ftp://l.example/")),
+                ".list.http_uri.uri: expected an address such as https://logout.example/revoked.json",
+            ),
+            (
+                list(|list| list["poll_interval"] = json!("0.5s")),
+                ".list.poll_interval: must be from 1s to 3600s",
+            ),
+            (
+                list(|list| list["poll_interval"] = json!("3601s")),
+                ".list.poll_interval: must be from 1s to 3600s",
+            ),
+            (
+                list(|list| list["when_unavailable"] = json!("open")),
+                ".list.when_unavailable: expected `allow` or `deny`",
+            ),
+            (
+                list(|list| list["max_entries"] = json!(5)),
+                ".list.max_entries: unknown field; expected one of: http_uri, poll_interval, \
+                 request_headers, stale_if_error, when_unavailable",
+            ),
+        ] {
+            check(with(place, revocation), &[&format!("{path}{expected}")]);
+        }
+    }
+}

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// Which modules each module may use. `jose` and `claims` knowing nothing of HTTP, the key store
 /// nothing of the host, and nobody of `host` and `engine` above them, is what makes the core
 /// testable without a proxy.
-const MAY_USE: [(&str, &[&str]); 20] = [
+const MAY_USE: [(&str, &[&str]); 21] = [
     // Claims and what the request says; nothing of keys, of the host or of the engine.
     ("authorize", &["config", "json", "path", "request", "text"]),
     ("claims", &["json", "time"]),
@@ -23,7 +23,7 @@ const MAY_USE: [(&str, &[&str]); 20] = [
     ("issuer", &[]),
     ("jose", &["issuer", "json"]),
     ("json", &[]),
-    ("jwks", &["jose", "json", "time"]),
+    ("jwks", &["jose", "json", "revocation", "time"]),
     ("path", &["config", "request"]),
     (
         "policy",
@@ -38,12 +38,15 @@ const MAY_USE: [(&str, &[&str]); 20] = [
             "jwks",
             "path",
             "request",
+            "revocation",
             "sorted",
             "text",
             "time",
         ],
     ),
     ("request", &[]),
+    // What a list says of tokens; nothing of how it travels.
+    ("revocation", &[]),
     ("sorted", &[]),
     ("text", &["config", "expression"]),
     ("time", &[]),
@@ -167,6 +170,7 @@ fn documents_name_only_what_exists() {
         "docs/keys.md",
         "docs/mapping.md",
         "docs/performance.md",
+        "docs/revocation.md",
         "docs/roll-out.md",
     ] {
         let text = read(document);
@@ -222,7 +226,8 @@ fn claims_name_tests_that_exist() {
 /// The configuration reference has every field that the reader knows.
 #[test]
 fn every_field_is_in_the_reference() {
-    let documents = ["configuration", "answers", "authorization", "mapping", "roll-out"];
+    let documents =
+        ["configuration", "answers", "authorization", "mapping", "revocation", "roll-out"];
     let reference = documents.map(|name| read(&format!("docs/{name}.md"))).concat();
     let readers = rust_files("src/config");
     // The readers of fields as such name none of their own.

@@ -13,6 +13,7 @@ use crate::config::protected_resource::ProtectedResource;
 use crate::config::protobuf_struct;
 use crate::config::reader::{ConfigError, Errors, Node};
 use crate::config::requirement::mode;
+use crate::config::revocation::Revocation;
 use crate::config::shadow;
 use crate::config::{
     Config, FilterStateRules, FromHeader, Jwks, JwtCacheConfig, KeySharing, KeyTables, Provider,
@@ -94,6 +95,7 @@ impl Config {
                 .unwrap_or_default(),
             protected_resources: fields
                 .list("protected_resources", |node| node.object(ProtectedResource::read)),
+            revocation: Revocation::read(fields),
             shadow: shadow::read(fields),
         }
     }
@@ -165,6 +167,7 @@ impl Provider {
                 .and_then(|node| node.object(|fields| fields.texts("space_delimited_claims")))
                 .unwrap_or_default(),
             clear_route_cache: fields.flag("clear_route_cache"),
+            revocation: Revocation::read(fields),
             clock_skew_seconds: fields
                 .get("clock_skew_seconds")
                 .and_then(|node| node.unsigned())

@@ -73,6 +73,10 @@ pub enum Reason {
     SignatureLength,
     /// More tokens, or tokens with more possible keys, than one request may cost.
     TooManyTokens,
+    /// It was revoked.
+    TokenRevoked,
+    /// Nobody knows whether it was revoked.
+    RevocationUnavailable,
     /// The keys cannot be had: the issuer's fault, not the client's.
     KeysUnavailable,
     /// Too many requests wait for keys already.
@@ -84,7 +88,7 @@ pub enum Reason {
 }
 
 /// Every reason.
-const ALL: [Reason; 46] = [
+const ALL: [Reason; 48] = [
     Reason::TokenMissing,
     Reason::IssuerUnknown,
     Reason::TokenTooLong,
@@ -127,6 +131,8 @@ const ALL: [Reason; 46] = [
     Reason::SignatureInvalid,
     Reason::SignatureLength,
     Reason::TooManyTokens,
+    Reason::TokenRevoked,
+    Reason::RevocationUnavailable,
     Reason::KeysUnavailable,
     Reason::TooManyWaiting,
     Reason::ConfigurationInvalid,
@@ -245,6 +251,10 @@ impl Reason {
             Self::SignatureInvalid => ("signature_invalid", "Jwt verification fails"),
             Self::SignatureLength => ("signature_length", "Jwt ED25519 signature is wrong length"),
             Self::TooManyTokens => ("too_many_tokens", "Found multiple Jwt tokens"),
+            Self::TokenRevoked => ("token_revoked", "Jwt is revoked"),
+            Self::RevocationUnavailable => {
+                ("revocation_unavailable", "Jwt could not be checked for revocation")
+            }
             Self::KeysUnavailable => ("keys_unavailable", "Jwks remote fetch is failed"),
             Self::TooManyWaiting => ("too_many_waiting", "Too many requests wait for the Jwks"),
             Self::ConfigurationInvalid => {
@@ -282,6 +292,7 @@ impl Reason {
         matches!(
             self,
             Self::KeysUnavailable
+                | Self::RevocationUnavailable
                 | Self::TooManyWaiting
                 | Self::ConfigurationInvalid
                 | Self::HostFailed

@@ -147,6 +147,8 @@ pub enum Counter {
     ShadowSame,
     /// Requests for which the candidate had no keys yet.
     ShadowUndecided,
+    /// Requests with tokens that passed although a list of revoked ones could not be had.
+    Uncompared,
     /// Requests that had to wait for keys.
     Waited,
 }
@@ -184,6 +186,8 @@ pub struct Gauge {
 pub enum Quantity {
     /// Seconds since the key set was fetched.
     Age,
+    /// Entries of a list of revoked tokens.
+    Entries,
     /// The number of the fetch that first brought this set.
     Generation,
     /// Usable keys.
@@ -226,6 +230,7 @@ impl Counter {
             }
             Self::ShadowSame => "shadow_same".to_owned(),
             Self::ShadowUndecided => "shadow_undecided".to_owned(),
+            Self::Uncompared => "revocation_skipped".to_owned(),
             Self::Waited => "waited".to_owned(),
         }
     }
@@ -244,6 +249,7 @@ impl Quantity {
     pub(super) fn name(self) -> String {
         match self {
             Self::Age => "jwks_age_seconds".to_owned(),
+            Self::Entries => "jwks_entries".to_owned(),
             Self::Generation => "jwks_generation".to_owned(),
             Self::Keys => "jwks_keys".to_owned(),
             Self::Skipped(reason) => format!("jwks_keys_skipped.{reason}"),
@@ -270,7 +276,7 @@ impl FetchRequest {
         let Ask { address, leg, etag, .. } = ask;
         let accept = match leg {
             Leg::Metadata(_) => "application/json",
-            Leg::Keys => "application/jwk-set+json, application/json",
+            Leg::Keys => remote.accept,
         };
         let own = [
             ("accept", Some(accept.to_owned())),

@@ -10,6 +10,7 @@ use crate::engine::effect::{
 };
 use crate::jwks::Keys;
 use crate::jwks::answer::{Answer, Cause, FetchFailure};
+use crate::jwks::content::Content;
 use crate::jwks::key_store::{Changed, KeyStore, NotShared, Seen, Step};
 use crate::policy::evaluate::Wanted;
 use crate::policy::{KeySource, ProviderIndex, RemoteKeys};
@@ -54,7 +55,9 @@ impl Engine {
                 self.log(LogLevel::Warn, line);
             }
             Changed::Renewed | Changed::Replaced => {
-                self.count(Counter::FetchSucceeded);
+                if !self.is_list(id.provider) {
+                    self.count(Counter::FetchSucceeded);
+                }
                 self.count(Counter::Of(id.provider, KeyEvent::Succeeded));
                 if changed == Changed::Replaced {
                     self.count(Counter::Of(id.provider, KeyEvent::Changed));
@@ -154,6 +157,9 @@ impl Engine {
     }
 
     fn remote(&self, provider: ProviderIndex) -> Option<&RemoteKeys> {
+        if let Some((list, _)) = self.policy.as_ref()?.list_at(provider) {
+            return Some(&list.remote);
+        }
         match &self.provider(provider)?.keys {
             KeySource::Local(_) => None,
             KeySource::Remote { remote, .. } => Some(remote),
@@ -161,6 +167,9 @@ impl Engine {
     }
 
     pub(super) fn note_failure(&mut self, provider: ProviderIndex, cause: &Cause) {
+        if self.is_list(provider) {
+            return self.note_list_failure(provider, cause);
+        }
         self.count(Counter::FetchFailed);
         self.count(Counter::Of(provider, KeyEvent::Failed));
         self.count(Counter::Of(provider, KeyEvent::FailedFor(cause.code())));
@@ -194,7 +203,9 @@ impl Engine {
     }
 
     fn log_keys(&mut self, provider: ProviderIndex, failures: u32) {
-        let Some(set) = self.store(provider).and_then(KeyStore::held) else { return };
+        let Some(set) = self.store(provider).and_then(KeyStore::held) else {
+            return self.log_list(provider, failures);
+        };
         let name = self.provider_name(provider);
         let after = match failures {
             0 => String::new(),
@@ -229,7 +240,7 @@ impl Engine {
             .keys
             .iter()
             .zip(&self.shown)
-            .filter(|(keys, _)| keys.remote().is_some_and(|store| store.held().is_some()));
+            .filter(|(keys, _)| keys.remote().is_some_and(|store| store.content().is_some()));
         held.map(|(_, shown)| shown.at.after(SHOW_EVERY)).min()
     }
 
@@ -237,16 +248,20 @@ impl Engine {
         let now = self.now;
         let store = self.keys.get(provider).and_then(Keys::remote);
         let Some((store, shown)) = store.zip(self.shown.get_mut(provider)) else { return };
-        let Some(((age, _), set)) = store.age(now).zip(store.held()) else { return };
+        let Some(((age, _), content)) = store.age(now).zip(store.content()) else { return };
         shown.at = now;
         let mut quantities = vec![(Quantity::Age, age.as_secs())];
         if shown.generation != store.generation() {
             shown.generation = store.generation();
             quantities.push((Quantity::Generation, shown.generation));
-            quantities.push((Quantity::Keys, u64::try_from(set.len()).unwrap_or(u64::MAX)));
+            let (quantity, size) = match content {
+                Content::Keys(set) => (Quantity::Keys, set.len()),
+                Content::DenyList(list) => (Quantity::Entries, list.len()),
+            };
+            quantities.push((quantity, u64::try_from(size).unwrap_or(u64::MAX)));
             // Reasons that are no longer true are shown as zero.
             shown.skipped.values_mut().for_each(|count| *count = 0);
-            for skipped in set.skipped() {
+            for skipped in content.keys().iter().flat_map(|set| set.skipped()) {
                 let count = shown.skipped.entry(skipped.reason.code()).or_default();
                 *count = count.saturating_add(1);
             }
@@ -275,20 +290,23 @@ impl Engine {
     pub(super) fn metric_name(&self, provider: Option<ProviderIndex>, name: &str) -> String {
         let own = self.policy.as_ref().map_or("", |policy| &policy.stat_prefix);
         match provider {
+            Some(place) if self.is_list(place) => {
+                format!("jwt_gate.{own}{}", self.list_metric_name(place, name))
+            }
             None => format!("jwt_gate.{own}{name}"),
             Some(provider) => {
                 let live = self.policy.as_ref().map_or(0, |policy| policy.providers.len());
                 let is_shadows = provider >= live;
-                // A dot would end the provider's part of the name.
-                let plain = |letter: char| letter.is_ascii_alphanumeric() || letter == '-';
-                let provider: String = self
-                    .provider_name(provider)
-                    .chars()
-                    .map(|letter| if plain(letter) { letter } else { '_' })
-                    .collect();
+                let provider = plain(self.provider_name(provider));
                 let shadow = if is_shadows { "shadow." } else { "" };
                 format!("jwt_gate.{own}{shadow}provider.{provider}.{name}")
             }
         }
     }
+}
+
+/// A name as a part of a metric's: a dot would end it.
+pub(super) fn plain(name: &str) -> String {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || letter == '-';
+    name.chars().map(|letter| if plain(letter) { letter } else { '_' }).collect()
 }

@@ -32,6 +32,7 @@ pub struct Budget {
     octets: Cell<Option<usize>>,
     known: Cell<usize>,
     distrusted: Cell<bool>,
+    uncompared: Cell<bool>,
 }
 
 impl Default for Budget {
@@ -41,6 +42,7 @@ impl Default for Budget {
             octets: Cell::new(Some(MAX_OCTETS_READ)),
             known: Cell::default(),
             distrusted: Cell::default(),
+            uncompared: Cell::default(),
         }
     }
 }
@@ -55,6 +57,16 @@ impl Budget {
     /// Whether a key was used for which arithmetic of our own was wrong.
     pub fn met_distrusted_key(&self) -> bool {
         self.distrusted.get()
+    }
+
+    /// Notes that a token passes although a list of revoked ones could not be had.
+    pub(super) fn note_uncompared(&self) {
+        self.uncompared.set(true);
+    }
+
+    /// Whether there was one.
+    pub fn has_uncompared(&self) -> bool {
+        self.uncompared.get()
     }
 
     /// Takes one signature check; false when there was none left.
@@ -86,7 +98,7 @@ impl Evaluation<'_> {
         if let Some(known) = self.known(index, token) {
             self.budget.known.set(self.budget.known.get().saturating_add(1));
             provider.check_claims(&known.claims, audiences, self.now)?;
-            return Ok(self.grant(index, provider, &known, location));
+            return self.grant(index, provider, &known, location);
         }
         let parts = self.take_apart(token)?;
         let token = UncheckedToken::parse(token, &parts)?;
@@ -162,22 +174,25 @@ impl Evaluation<'_> {
             &provider.claims_read,
         );
         let known = Rc::new(known);
-        let outcome = self.grant(index, provider, &known, location);
         if let Some(cache) = self.verified.get(index) {
-            cache.insert(known);
+            cache.insert(Rc::clone(&known));
         }
-        Ok(outcome)
+        self.grant(index, provider, &known, location)
     }
 
-    /// What a verified token does to a request.
+    /// What a verified token does to a request, unless it was revoked.
     fn grant(
         self,
         index: ProviderIndex,
         provider: &Provider,
         known: &Rc<KnownToken>,
         location: &TokenLocation,
-    ) -> Outcome {
-        Outcome::Met(Grant {
+    ) -> Result<Outcome, Denial> {
+        let wanted = self.compare_with_lists(index, known)?;
+        if !wanted.is_empty() {
+            return Ok(Outcome::Waiting(wanted));
+        }
+        Ok(Outcome::Met(Grant {
             headers: known.edits.clone(),
             fixed: provider.outputs.fixed.clone(),
             parameters: known.parameters.clone(),
@@ -186,7 +201,7 @@ impl Evaluation<'_> {
                 true => vec![Bearer { provider: index, known: Rc::clone(known) }],
                 false => Vec::new(),
             },
-        })
+        }))
     }
 
     /// The signature, under the keys that fit, within what one request may cost.

@@ -182,7 +182,7 @@ impl<'a> Evaluation<'a> {
     fn report(self, verdict: Verdict) -> Verdict {
         let (denial, wanted) = match verdict {
             Verdict::Deny(denial) => (denial, Vec::new()),
-            Verdict::Wait(wanted) => (Reason::KeysUnavailable.into(), wanted),
+            Verdict::Wait(wanted) => (self.policy.lists.reason_without(&wanted).into(), wanted),
             other => return other,
         };
         Verdict::Report { permit: self.permit(Grant::default(), None, None), denial, wanted }

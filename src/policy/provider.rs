@@ -23,9 +23,9 @@ use crate::text::TextMatcher;
 const DEFAULT_CLOCK_SKEW: Duration = Duration::from_secs(60);
 /// The least time a request waits for keys. It waits longer where the cooldown and one fetch may
 /// take longer together, since only then is its key looked for before it is given up.
-const MIN_KEY_WAIT: Duration = Duration::from_secs(5);
+pub(super) const MIN_KEY_WAIT: Duration = Duration::from_secs(5);
 /// The longest time a request waits for keys: clients have time-outs of their own.
-const MAX_KEY_WAIT: Duration = Duration::from_secs(30);
+pub(super) const MAX_KEY_WAIT: Duration = Duration::from_secs(30);
 
 /// One issuer.
 #[derive(Debug)]

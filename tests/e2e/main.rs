@@ -23,5 +23,6 @@ mod hostile;
 mod issuers;
 mod keys;
 mod outputs;
+mod revocation;
 mod sharing;
 mod tokens;

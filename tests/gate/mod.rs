@@ -9,7 +9,9 @@
 
 use std::collections::BTreeMap;
 
-use jwt_gate::engine::{Counter, Decision, Effect, Engine, StreamId};
+use jwt_gate::engine::{Counter, Decision, Effect, Engine, FetchId, FetchRequest, StreamId};
+use jwt_gate::jwks::answer::Answer;
+use jwt_gate::jwks::key_store::NotShared;
 use jwt_gate::policy::Policy;
 use jwt_gate::request::RequestHead;
 use jwt_gate::time::UnixTime;
@@ -24,6 +26,10 @@ pub struct Gate {
     pub engine: Engine,
     pub counted: Vec<Counter>,
     pub logged: Vec<String>,
+    /// What is to be fetched, with the workers of their own.
+    pub fetches: Vec<(FetchId, FetchRequest)>,
+    /// What became of requests that waited.
+    pub answered: Vec<String>,
 }
 
 impl Gate {
@@ -32,7 +38,13 @@ impl Gate {
         let policy = Policy::parse(config.to_string().as_bytes()).unwrap_or_else(|errors| {
             panic!("{}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
         });
-        Self { engine: Engine::new(policy), counted: Vec::new(), logged: Vec::new() }
+        Self {
+            engine: Engine::new(policy),
+            counted: Vec::new(),
+            logged: Vec::new(),
+            fetches: Vec::new(),
+            answered: Vec::new(),
+        }
     }
 
     pub fn decide(&mut self, now: u64, headers: &[(&str, &str)]) -> Decision {
@@ -43,14 +55,48 @@ impl Gate {
         let head = RequestHead::new(head.collect());
         let now = UnixTime::from_secs(now);
         let decision = self.engine.handle_request(StreamId(1), head, now);
+        self.drain(now);
+        decision
+    }
+
+    fn drain(&mut self, now: UnixTime) {
         while let Some(effect) = self.engine.next_effect() {
             match effect {
                 Effect::Count(counter) => self.counted.push(counter),
                 Effect::Log(_, line) => self.logged.push(line),
+                Effect::Fetch { id, request } => self.fetches.push((id, request)),
+                Effect::Look { provider, .. } => {
+                    self.engine.handle_notice(provider, Err(NotShared), now);
+                }
+                Effect::Reject(_, rejection) => {
+                    self.answered.push(format!("{} {}", rejection.status, rejection.reason.code()));
+                }
+                Effect::Resume(..) => self.answered.push("pass".to_owned()),
                 _ => {}
             }
         }
-        decision
+    }
+
+    /// Lets time come, with all that is due at it.
+    pub fn tick(&mut self, now: u64) {
+        let now = UnixTime::from_secs(now);
+        self.engine.handle_tick(now);
+        self.drain(now);
+    }
+
+    /// Answers the fetch of what is at a host whose name begins with this, once it is wanted.
+    #[track_caller]
+    pub fn answer(&mut self, now: u64, host: &str, status: &str, body: &str) {
+        self.tick(now);
+        let is_it =
+            |(name, value): &(String, String)| name == ":authority" && value.starts_with(host);
+        let place = self.fetches.iter().position(|(_, request)| request.headers.iter().any(is_it));
+        let (id, _) = self.fetches.remove(place.unwrap_or_else(|| panic!("nobody asks {host}")));
+        let headers = vec![(b":status".to_vec(), status.as_bytes().to_vec())];
+        let answer = Answer { headers, body: body.as_bytes().to_vec() };
+        let now = UnixTime::from_secs(now);
+        self.engine.handle_fetched(id, Ok(&answer), now);
+        self.drain(now);
     }
 
     /// `pass`, or status and code.
@@ -86,7 +132,8 @@ pub fn challenge(decision: &Decision) -> Option<String> {
 
 /// Runs the examples of a document; returns how many configurations and requests there were.
 ///
-/// A block of `json` is a configuration, to which keys are added. A line of a block of `requests` is
+/// A block of `json` is a configuration, to which keys are added; one of `list` is what is fetched from
+/// the first host that is asked. A line of a block of `requests` is
 /// the method, the path, headers in brackets, the claims of the token, and what becomes of it;
 /// indented lines under it are headers (`none`: there is no such one) and the body of the answer, or
 /// what was counted.
@@ -112,6 +159,7 @@ pub fn run_examples(document: &str) -> (usize, usize) {
                 gate = Some(Gate::new(&config));
                 configurations += 1;
             }
+            "list" => gate.as_mut().unwrap().answer(NOW, "", "200", block),
             "requests" => {
                 let mut decision = None;
                 for line in block.lines() {

@@ -1,0 +1,6 @@
+//! What says that tokens are good no longer: a list that somebody keeps ([`deny_list`]).
+//!
+//! Only claims of verified tokens are compared with it, as whole texts; nothing here looks at how a
+//! token is spelt.
+
+pub mod deny_list;

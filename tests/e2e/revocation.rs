@@ -1,0 +1,234 @@
+//! Revoked tokens, with lists that are fetched by real callouts.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use jwt_gate_demo::bootstrap::cluster;
+use jwt_gate_demo::http::Request;
+use jwt_gate_demo::keys::{Alg, SigningKey, jwks};
+use serde_json::{Value, json};
+
+use crate::bed::{AUDIENCE, Bed, ISSUER, Plan, eventually, in_both};
+
+/// What a source of lists answers, and what it was asked.
+#[derive(Default)]
+struct State {
+    /// Status line, further header lines, body. None: the connection closes.
+    answer: Option<(String, String, String)>,
+    tag: u64,
+    asked: usize,
+    not_modified: usize,
+}
+
+/// A source of lists with entity tags.
+pub struct Source {
+    port: u16,
+    state: Arc<Mutex<State>>,
+}
+
+impl Source {
+    pub fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let state = Arc::new(Mutex::new(State::default()));
+        let shared = Arc::clone(&state);
+        // Ends with the test process.
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let Ok(mut stream) = stream else { continue };
+                let _ = stream.set_read_timeout(Some(Duration::from_secs(1)));
+                let mut request = Vec::new();
+                let mut part = [0; 4096];
+                while !request.windows(4).any(|four| four == b"\r\n\r\n") {
+                    match stream.read(&mut part) {
+                        Ok(read) if read > 0 => request.extend_from_slice(&part[..read]),
+                        _ => break,
+                    }
+                }
+                let request = String::from_utf8_lossy(&request).to_ascii_lowercase();
+                let mut state = shared.lock().unwrap();
+                state.asked += 1;
+                let Some((status, headers, body)) = state.answer.clone() else { continue };
+                let tag = format!("\"{}\"", state.tag);
+                let is_known = request.contains(&format!("if-none-match: {tag}"));
+                let answer = if is_known && status.starts_with("200") {
+                    state.not_modified += 1;
+                    format!("HTTP/1.1 304 x\r\netag: {tag}\r\nconnection: close\r\n\r\n")
+                } else {
+                    let length = body.len();
+                    format!(
+                        "HTTP/1.1 {status}\r\netag: {tag}\r\nconnection: close\r\n{headers}\
+                         content-length: {length}\r\n\r\n{body}"
+                    )
+                };
+                drop(state);
+                let _ = stream.write_all(answer.as_bytes());
+            }
+        });
+        Self { port, state }
+    }
+
+    pub fn says(&self, status: &str, headers: &str, body: &str) {
+        let mut state = self.state.lock().unwrap();
+        state.tag += 1;
+        state.answer = Some((status.to_owned(), headers.to_owned(), body.to_owned()));
+    }
+
+    fn revokes(&self, entries: &Value) {
+        self.says("200 OK", "", &json!({ "revoked": entries }).to_string());
+    }
+
+    fn closes(&self) {
+        self.state.lock().unwrap().answer = None;
+    }
+
+    fn asked(&self) -> (usize, usize) {
+        let state = self.state.lock().unwrap();
+        (state.asked, state.not_modified)
+    }
+
+    pub fn cluster(&self, name: &str) -> Value {
+        cluster(name, "127.0.0.1", self.port, None)
+    }
+}
+
+fn setting(list: &Value) -> (SigningKey, Value) {
+    let key = SigningKey::generate(Alg::ES256, "k");
+    let mut list = list.clone();
+    list["http_uri"] =
+        json!({ "uri": "http://list.test/revoked.json", "cluster": "list", "timeout": "2s" });
+    let config = json!({
+        "providers": { "p": {
+            "issuer": ISSUER,
+            "audiences": [AUDIENCE],
+            "local_jwks": { "inline_string": jwks(&[&key]).to_string() },
+        } },
+        "revocation": { "list": list },
+    });
+    (key, config)
+}
+
+fn start(source: &Source, version: &'static str, config: Value) -> Bed {
+    Plan { version, clusters: vec![source.cluster("list")], ..Plan::new(config, 1) }.start()
+}
+
+fn token(key: &SigningKey, name: &str) -> String {
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    key.sign(&json!({
+        "iss": ISSUER, "aud": AUDIENCE, "sub": name, "jti": name, "iat": now, "exp": now + 600,
+    }))
+}
+
+in_both!(a_deny_list_in_envoy);
+
+/// Cold start, revocation of a token that every worker knows, an outage that is bridged and then
+/// fails closed, recovery; one fetch for all workers, and only for changes.
+fn a_deny_list_in_envoy(version: &'static str) {
+    let source = Source::start();
+    source.revokes(&json!([]));
+    let (key, config) = setting(&json!({ "poll_interval": "1s", "stale_if_error": "2s" }));
+    let bed = start(&source, version, config);
+    let (stolen, good) = (token(&key, "stolen"), token(&key, "good"));
+    for _ in 0..10 {
+        assert_eq!(bed.get(&stolen).status, 200, "also the first, which waited for the list");
+        assert_eq!(bed.get(&good).status, 200);
+    }
+    source.revokes(&json!([{ "jti": "stolen" }]));
+    let since = Instant::now();
+    // Of several workers, all.
+    let refused = || (0..10).all(|_| bed.get(&stolen).status == 401);
+    eventually("the token is revoked", refused);
+    let took = since.elapsed();
+    println!("revoked for every worker after {took:?} ({version}, polled every second)");
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    let answer = bed.get(&stolen);
+    assert_eq!(answer.text(), "Jwt is revoked");
+    assert!(answer.header("www-authenticate").unwrap().contains("invalid_token"));
+    assert_eq!(bed.get(&good).status, 200);
+    assert_eq!(bed.counter("revocation_entries"), 1);
+    // Unchanged, nothing travels; two workers ask once a second together.
+    let before = source.asked();
+    thread::sleep(Duration::from_secs(3));
+    let after = source.asked();
+    assert!((2..=5).contains(&(after.0 - before.0)), "{before:?} {after:?}");
+    assert!(after.1 > before.1, "{before:?} {after:?}");
+    // An outage: bridged, then nobody gets in, with a hint when to come back.
+    source.closes();
+    let since = Instant::now();
+    assert_eq!(bed.get(&good).status, 200);
+    assert_eq!(bed.get(&stolen).status, 401);
+    eventually("it fails closed", || bed.get(&good).status == 503);
+    let bridged = since.elapsed();
+    println!("bridged for {bridged:?} ({version})");
+    assert!(bridged > Duration::from_secs(1) && bridged < Duration::from_secs(6), "{bridged:?}");
+    let answer = bed.get(&good);
+    assert_eq!(answer.text(), "Jwt could not be checked for revocation");
+    assert!(answer.header("retry-after").is_some());
+    assert!(bed.log().contains("revocation: the list could not be fetched"), "{}", bed.log());
+    source.revokes(&json!([{ "jti": "stolen" }]));
+    eventually("it recovers", || bed.get(&good).status == 200);
+    assert_eq!(bed.get(&stolen).status, 401);
+    assert!(!bed.log().contains("stolen"), "no claim in the log");
+}
+
+in_both!(a_list_that_is_down_at_start_is_found);
+
+fn a_list_that_is_down_at_start_is_found(version: &'static str) {
+    for (when, expected) in [("deny", 503), ("allow", 200)] {
+        let source = Source::start();
+        let (key, config) = setting(&json!({ "poll_interval": "1s", "when_unavailable": when }));
+        let bed = start(&source, version, config);
+        let (stolen, good) = (token(&key, "stolen"), token(&key, "good"));
+        eventually("it fails as configured", || bed.get(&good).status == expected);
+        assert_eq!(bed.get(&stolen).status, expected);
+        assert_eq!(bed.send(&Request::get("/")).status, 401, "no token, no list");
+        if when == "allow" {
+            assert!(bed.counter("revocation_skipped") > 0);
+        }
+        source.revokes(&json!([{ "sub": "stolen" }]));
+        eventually("the list is found", || bed.get(&stolen).status == 401);
+        eventually("in every worker", || (0..10).all(|_| bed.get(&good).status == 200));
+    }
+}
+
+in_both!(hostile_deny_lists);
+
+/// What is no list takes none away, whatever it is; a list may shrink.
+fn hostile_deny_lists(version: &'static str) {
+    let source = Source::start();
+    source.revokes(&json!([{ "jti": "stolen" }, { "jti": "other" }]));
+    let (key, config) = setting(&json!({ "poll_interval": "1s", "stale_if_error": "600s" }));
+    let bed = start(&source, version, config);
+    let (stolen, other) = (token(&key, "stolen"), token(&key, "other"));
+    assert_eq!(bed.get(&stolen).status, 401);
+    let many: Vec<_> = (0..30_000).map(|n| json!({ "jti": n.to_string() })).collect();
+    let many = json!({ "revoked": many }).to_string();
+    let huge = format!("{{\"revoked\":[]{}}}", " ".repeat(8 << 20));
+    for (cause, status, headers, body) in [
+        ("list_malformed", "200 OK", "", "<html>"),
+        ("list_malformed", "200 OK", "", ""),
+        ("list_malformed", "200 OK", "", "{\"revoked\":[{\"jti\":\"stolen\"}"),
+        ("list_malformed", "200 OK", "", "{\"revoked\":null}"),
+        ("list_entry", "200 OK", "", "{\"revoked\":[{\"jti\":\"x\",\"unless\":\"y\"}]}"),
+        ("list_entry", "200 OK", "", "{\"revoked\":[{}]}"),
+        ("list_too_many_entries", "200 OK", "", &many),
+        ("list_too_large", "200 OK", "", &huge),
+        ("content_coding", "200 OK", "content-encoding: gzip\r\n", "{\"revoked\":[]}"),
+        ("redirect", "302 x", "location: http://elsewhere.test/\r\n", ""),
+        ("status", "500 x", "", "{\"revoked\":[]}"),
+    ] {
+        let name = format!("revocation_fetch_failed_for.{cause}");
+        let before = bed.counter(&name);
+        source.says(status, headers, body);
+        eventually(cause, || bed.counter(&name) > before);
+        assert_eq!(bed.get(&stolen).status, 401, "{cause}");
+    }
+    source.revokes(&json!([{ "jti": "other" }]));
+    eventually("it shrinks", || bed.get(&stolen).status == 200);
+    assert_eq!(bed.get(&other).status, 401);
+    source.revokes(&json!([]));
+    eventually("it is empty", || bed.get(&other).status == 200);
+}
