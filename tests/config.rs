@@ -1178,13 +1178,13 @@ fn what_tokens_become() {
     check(
         with(
             "/providers/local/set_headers",
-            json!([{ "name": "x-a", "value": "a\nb" }, { "name": "x-a", "value": " a" },
-                { "name": "te", "value": "a" }, { "name": "x-a" }]),
+            json!([{ "key": "x-a", "value": "a\nb" }, { "key": "x-a", "value": " a" },
+                { "key": "te", "value": "a" }, { "key": "x-a" }]),
         ),
         &[
             &format!("providers.local.set_headers[0].value: {bad}"),
             &format!("providers.local.set_headers[1].value: {bad}"),
-            "providers.local.set_headers[2].name: this header frames or routes the request and cannot \
+            "providers.local.set_headers[2].key: this header frames or routes the request and cannot \
          carry a claim",
             "providers.local.set_headers[3]: `value` is required",
         ],
@@ -1253,7 +1253,7 @@ fn nothing_is_written_where_rules_ask_for_the_route() {
         errors(&config.to_string()).contains("with a condition on the route")
     };
     assert!(!reads(json!({}), json!({})));
-    let header = json!([{ "name": "x-a", "value": "a" }]);
+    let header = json!([{ "key": "x-a", "value": "a" }]);
     assert!(reads(json!({ "set_headers": header }), json!({})));
     assert!(reads(json!({}), json!({ "set_headers": header })));
     assert!(reads(json!({ "forward_payload_value_header": "x-a" }), json!({})));

@@ -141,12 +141,12 @@ fn clients_copies_never_pass() {
             "claim_to_headers": [{ "header_name": "x-a", "claim_name": "a", "value_format": "csv" }],
             "forward_payload_value_header": "x-b",
             "consumer": { "header_name": "x-c", "claim_name": "a", "names": { "1": "one" } },
-            "set_headers": [{ "name": "X-D", "value": "d" }],
+            "set_headers": [{ "key": "X-D", "value": "d" }],
             "claim_to_query_parameters": [{ "parameter_name": "x-e", "claim_name": "a" }],
         } },
         "rules": [
             { "match": { "path": "/open" } },
-            { "match": { "path": "/f" }, "set_headers": [{ "name": "x-f", "value": "f" }] },
+            { "match": { "path": "/f" }, "set_headers": [{ "key": "x-f", "value": "f" }] },
             { "match": { "path": "/maybe" }, "requires": { "allow_missing_or_failed": {} } },
         ],
         "bypass_cors_preflight": true,
@@ -286,7 +286,7 @@ fn parameters_and_tokens_in_one_path() {
             { "parameter_name": "user", "claim_name": "sub" },
             { "parameter_name": "a.b/c", "claim_path": ["x", "y.z"] },
         ],
-        "set_headers": [{ "name": "x-once", "value": "1" }],
+        "set_headers": [{ "key": "x-once", "value": "1" }],
     }));
     let token = gate.key.sign(&json!({ "sub": "b", "x": { "y.z": 1.50 } }));
     let path = format!("/p?q=%26&access_token={token}&user=evil&r=+");
@@ -424,7 +424,7 @@ fn known_tokens_do_the_same() {
         "providers": { "p": {
             "claim_to_query_parameters": [{ "parameter_name": "t", "claim_name": "t" }],
             "claim_to_headers": [{ "header_name": "x-t", "claim_name": "t", "value_format": "repeated" }],
-            "set_headers": [{ "name": "x-s", "value": "s" }],
+            "set_headers": [{ "key": "x-s", "value": "s" }],
             "consumer": { "header_name": "x-c", "claim_name": "c", "names": { "1": "one" } },
         } },
         "rules": [rule("/{t}", json!({ "claim_to_path": [{ "path_variable": "t", "claim_name": "t" }] }))],
@@ -441,4 +441,17 @@ fn known_tokens_do_the_same() {
         let headers = [(":path", "/me?t=b"), ("authorization", bearer.as_str())];
         assert_eq!(gate.decide(&headers), Err("403 claims_not_allowed".to_owned()));
     }
+}
+
+/// Who is only reported passes like somebody without a token.
+#[test]
+fn reports_write_nothing() {
+    let claims = json!({ "mode": "report_only", "set_headers": [{ "key": "x-s", "value": "s" }],
+        "claim_to_path": [{ "path_variable": "t", "claim_name": "t" }] });
+    let mut gate = with_segments(json!([rule("/t/{t}/x", claims)]), json!({}));
+    let spoofed = [("x-s", "evil")];
+    assert_eq!(gate.ask("/t/me/x", Some(r#"{"t": "a"}"#), &spoofed), "/t/a/x, x-s: s");
+    assert_eq!(gate.ask("/t/me/x", Some(r#"{"t": "a/b"}"#), &spoofed), "unchanged");
+    let headers = [(":path", "/t/me/x"), ("x-s", "evil")];
+    assert_eq!(gate.decide(&headers), Ok(vec![(":path".to_owned(), "/t/me/x".to_owned())]));
 }

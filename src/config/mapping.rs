@@ -132,7 +132,7 @@ impl SetHeader {
 
     fn read(fields: &mut Fields<'_>) -> Self {
         Self {
-            name: identity_header(fields.required("name")),
+            name: identity_header(fields.required("key")),
             value: fields.required("value").and_then(|node| plain_value(&node)).unwrap_or_default(),
         }
     }

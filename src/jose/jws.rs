@@ -2,6 +2,8 @@
 
 use std::ops::Deref;
 
+use memchr::memchr;
+
 use crate::jose::algorithm::Family;
 use crate::jose::base64url;
 use crate::jose::header::{Header, HeaderError};
@@ -47,12 +49,10 @@ impl<'a> Parts<'a> {
         if token.len() > MAX_TOKEN_OCTETS {
             return Err(JwsError::TooLong);
         }
-        let mut parts = token.splitn(4, |octet| *octet == b'.');
-        let parts = [parts.next(), parts.next(), parts.next(), parts.next()];
-        let [Some(header), Some(encoded_payload), Some(signature), None] = parts else {
-            return Err(JwsError::NotThreeParts);
-        };
-        if header.is_empty() || encoded_payload.is_empty() || signature.is_empty() {
+        let (header, rest) = split_at_dot(token).ok_or(JwsError::NotThreeParts)?;
+        let (encoded_payload, signature) = split_at_dot(rest).ok_or(JwsError::NotThreeParts)?;
+        let is_dotted = memchr(b'.', signature).is_some();
+        if is_dotted || header.is_empty() || encoded_payload.is_empty() || signature.is_empty() {
             return Err(JwsError::NotThreeParts);
         }
         let signing_input = token
@@ -62,6 +62,13 @@ impl<'a> Parts<'a> {
         let payload = base64url::decode(encoded_payload).ok();
         Ok(Self { signing_input, header, encoded_payload, payload, signature })
     }
+}
+
+/// What is before the first dot, and behind it. A token is long, and engines go through it octet by
+/// octet unless they are told otherwise.
+fn split_at_dot(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (before, rest) = text.split_at_checked(memchr(b'.', text)?)?;
+    Some((before, rest.get(1..)?))
 }
 
 /// A token that was read, but whose signature nobody has checked yet.

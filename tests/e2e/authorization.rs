@@ -219,6 +219,6 @@ fn denials_come_before_allowances(version: &'static str) {
     assert_ne!(ask("GET", "/public/..;/admin", None), 200);
     assert!(bed.counter("denied_for.denied_by_policy") >= 6);
     assert_eq!(bed.counter("denied_for.token_missing"), 2);
-    let report = "4 authorization policies, otherwise denied";
+    let report = "authorization policies for every request: 4, otherwise denied";
     eventually("the report is in the log", || bed.envoy.logs().contains(report));
 }

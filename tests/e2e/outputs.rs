@@ -201,12 +201,12 @@ fn writing(version: &'static str, key: &SigningKey) -> Bed {
                 { "header_name": "x-address", "claim_name": "address", "value_format": "json" },
             ],
             "claim_to_query_parameters": [{ "parameter_name": "tenant", "claim_name": "tenant" }],
-            "set_headers": [{ "name": "x-login", "value": "partner" }],
+            "set_headers": [{ "key": "x-login", "value": "partner" }],
             "consumer": { "header_name": "x-consumer", "claim_name": "azp",
                 "names": { "app-1": "shop" } },
         } },
         "rules": [
-            { "match": { "path": "/open" }, "set_headers": [{ "name": "x-area", "value": "open" }] },
+            { "match": { "path": "/open" }, "set_headers": [{ "key": "x-area", "value": "open" }] },
             { "match": { "path_match_policy": { "typed_config": {
                 "@type": "type.googleapis.com/envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig",
                 "path_template": "/t/{tenant}/orders" } } },

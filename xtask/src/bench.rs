@@ -8,6 +8,7 @@
 mod bed;
 mod chart;
 mod cost;
+mod features;
 mod heap;
 mod load;
 mod micro;
@@ -58,11 +59,16 @@ struct Tools {
 type Section = fn(&Tools, &mut Report) -> Result<(), String>;
 
 /// The sections but for the first, whose scenes can be chosen.
-const SECTIONS: [(&str, Section); 4] =
-    [("traffic", traffic::run), ("start", start::run), ("heap", heap::run), ("micro", micro::run)];
+const SECTIONS: [(&str, Section); 5] = [
+    ("features", features::run),
+    ("traffic", traffic::run),
+    ("start", start::run),
+    ("heap", heap::run),
+    ("micro", micro::run),
+];
 
 /// Runs the benchmark and writes `target/bench/report.json` and `target/bench/report.svg`. With a
-/// word, only the section of that name (`cost`, `traffic`, `start`, `heap`, `micro`), or else the
+/// word, only the section of that name (`cost`, `features`, `traffic`, `start`, `heap`, `micro`), or else the
 /// scenes of `cost` with that word in their names.
 pub fn run(extent: Extent, only: Option<&str>) -> Result<(), String> {
     let module = wasm::build_filter(&workspace())?;

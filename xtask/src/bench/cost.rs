@@ -73,7 +73,7 @@ fn warm_up(bed: &Bed, scene: &Scene, filter: Filter) -> Result<(), String> {
 }
 
 /// Sends requests for about `span`; the worker's time for each.
-fn measure(
+pub(super) fn measure(
     bed: &Bed,
     scene: &Scene,
     filter: Filter,

@@ -1,5 +1,6 @@
 //! What is measured: keys, tokens, configurations.
 
+mod features;
 mod growth;
 
 use std::sync::OnceLock;
@@ -152,6 +153,11 @@ pub(crate) fn named(extent: Extent, word: &str) -> Vec<Scene> {
     scenes
 }
 
+/// The plain gate, and the same with each feature.
+pub(crate) fn features() -> Vec<Scene> {
+    features::all(&SigningKey::generate(Alg::ES256, "k"))
+}
+
 /// Tokens of one key, all different, and nothing else to do.
 pub(crate) fn good(name: &str, key: &SigningKey) -> Scene {
     let tokens = (0..POOL).map(|index| key.sign(&claims(index, 400)));
@@ -188,7 +194,7 @@ const POOL: u64 = 400;
 pub(crate) fn provider(keys: &[&SigningKey]) -> Value {
     json!({
         "providers": { "p": {
-            "issuer": "https://issuer.example",
+            "issuer": "https://issuer.example/main",
             "audiences": ["orders-api"],
             "local_jwks": { "inline_string": jwks(keys).to_string() },
             "forward": true,
@@ -202,7 +208,7 @@ pub(crate) fn claims(index: u64, size: usize) -> Value {
     let now = UNIX_EPOCH.elapsed().unwrap_or_default().as_secs();
     let mut claims: Map<String, Value> = Map::new();
     for (name, value) in [
-        ("iss", json!("https://issuer.example")),
+        ("iss", json!("https://issuer.example/main")),
         ("sub", json!(format!("user-{index:06}"))),
         ("aud", json!(["orders-api"])),
         ("exp", json!(now + 86_400)),
@@ -210,6 +216,8 @@ pub(crate) fn claims(index: u64, size: usize) -> Value {
         ("jti", json!(format!("{index:032x}"))),
         ("scope", json!("orders:read orders:write profile email")),
         ("roles", json!(["admin", "buyer", "auditor"])),
+        ("acr", json!("gold")),
+        ("auth_time", json!(now)),
     ] {
         claims.insert(name.to_owned(), value);
     }
