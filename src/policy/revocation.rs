@@ -24,6 +24,7 @@ use crate::policy::requirement::Names;
 use crate::policy::verified_tokens::KnownToken;
 use crate::policy::{Policy, Provider, ProviderIndex, RemoteKeys};
 use crate::revocation::deny_list::Handles;
+use crate::sorted;
 
 /// Default `poll_interval`: how long a revoked token goes on at most, if all is well.
 const DEFAULT_POLL_INTERVAL: Duration = Duration::from_secs(10);
@@ -50,7 +51,7 @@ pub struct RemoteList {
 
 /// All lists of a configuration.
 #[derive(Debug, Default)]
-pub struct Lists {
+pub(super) struct Lists {
     /// The place of the first one among the keys.
     first: usize,
     all: Vec<RemoteList>,
@@ -84,10 +85,9 @@ impl Lists {
         let all: Vec<_> = all.collect();
         for (index, provider) in providers.iter_mut().enumerate() {
             if all.iter().any(|list| list.is_about(index)) {
-                let new =
-                    CLAIMS.iter().filter(|name| !provider.claims_read.iter().any(|o| o == *name));
-                let new: Vec<_> = new.map(|name| (*name).to_owned()).collect();
-                provider.claims_read.extend(new);
+                let mut claims = std::mem::take(&mut provider.claims_read);
+                claims.extend(CLAIMS.map(str::to_owned));
+                provider.claims_read = sorted::list(claims);
             }
         }
         Self { first: 0, all }
