@@ -22,6 +22,7 @@ mod remote;
 mod requirement;
 pub mod revocation;
 mod shadow;
+pub mod status_list;
 pub mod step_up;
 
 use std::collections::BTreeMap;
@@ -35,6 +36,7 @@ use crate::config::mapping::{ClaimToHeader, ClaimToParameter, ClaimToPath, Consu
 use crate::config::matching::{RouteMatch, StringMatch};
 use crate::config::protected_resource::ProtectedResource;
 use crate::config::revocation::Revocation;
+use crate::config::status_list::StatusLists;
 use crate::config::step_up::StepUp;
 
 /// `JwtAuthentication`.
@@ -158,6 +160,8 @@ pub struct Provider {
     pub jwt_cache: Option<JwtCacheConfig>,
     /// Ours: what says that its tokens are good no longer.
     pub revocation: Option<Revocation>,
+    /// Ours: where tokens say that their state stands.
+    pub status_list: Option<StatusLists>,
     /// Tolerance for `exp` and `nbf`, in seconds. 0 or not set: 60, as natively.
     pub clock_skew_seconds: u32,
     /// Ours: the same as a duration, where `"0s"` means none.

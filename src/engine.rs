@@ -11,6 +11,7 @@ mod fetching;
 mod lists;
 mod log_limit;
 mod roll_out;
+mod statuses;
 mod waiting;
 
 use std::collections::VecDeque;
@@ -26,9 +27,9 @@ pub use crate::engine::waiting::{MAX_KIDS_WAITED_FOR, MAX_WAITING, MAX_WAITING_F
 use crate::engine::waiting::{Waiting, WaitingRoom};
 use crate::jwks::Keys;
 use crate::jwks::answer::Cause;
-use crate::jwks::key_store::KeyStore;
 use crate::policy::check::Budget;
 use crate::policy::evaluate::{Evaluation, Patience, Permit, Verdict, Wanted};
+use crate::policy::status::Statuses;
 use crate::policy::verified_tokens::VerifiedTokens;
 use crate::policy::{Policy, Provider, ProviderIndex, RemoteList};
 use crate::request::{PropertyPath, RequestEdits, RequestHead};
@@ -47,6 +48,8 @@ pub struct Engine {
     shown: Vec<Shown>,
     /// The verified tokens of each provider.
     verified: Vec<VerifiedTokens>,
+    /// The lists of token states that tokens named lately.
+    statuses: Statuses,
     waiting: WaitingRoom,
     effects: VecDeque<Effect>,
     told_of_distrust: bool,
@@ -66,7 +69,9 @@ impl Engine {
         let keys: Vec<_> = keys.chain(policy.all_lists().map(RemoteList::store)).collect();
         let shown = keys.iter().map(|_| Shown::default()).collect();
         let verified = providers().map(|provider| VerifiedTokens::new(provider.cache)).collect();
-        let mut this = Self { policy: Some(policy), keys, shown, verified, ..Self::closed() };
+        let statuses = Statuses::behind(keys.len());
+        let mut this =
+            Self { policy: Some(policy), statuses, keys, shown, verified, ..Self::closed() };
         this.settle();
         this
     }
@@ -78,6 +83,7 @@ impl Engine {
             keys: Vec::new(),
             shown: Vec::new(),
             verified: Vec::new(),
+            statuses: Statuses::default(),
             waiting: WaitingRoom::default(),
             effects: VecDeque::new(),
             told_of_distrust: false,
@@ -196,18 +202,16 @@ impl Engine {
             for store in self.keys.iter_mut().filter_map(Keys::remote_mut) {
                 store.shift_back(back);
             }
+            self.statuses.shift_back(back);
             self.waiting.shift_back(back);
         }
         self.now = now;
-        let expired = |(index, keys): (ProviderIndex, &mut Keys)| {
-            keys.remote_mut()?.expire(now).then_some(index)
-        };
-        let overdue: Vec<_> = self.keys.iter_mut().enumerate().filter_map(expired).collect();
-        for provider in &overdue {
-            self.note_failure(*provider, &Cause::NoAnswer);
-        }
-        if !overdue.is_empty() {
-            self.reconsider(|waiting| overdue.iter().any(|provider| waiting.is_for(*provider)));
+        self.statuses.forget_unused(now);
+        for place in self.places() {
+            if self.store_mut(place).is_some_and(|store| store.expire(now)) {
+                self.note_failure(place, &Cause::NoAnswer);
+                self.reconsider_for(place);
+            }
         }
         self.drive();
     }
@@ -241,14 +245,29 @@ impl Engine {
         };
         let (keys, verified) = (self.keys.as_slice(), self.verified.as_slice());
         let (now, budget) = (self.now, &Budget::default());
-        let verdict =
-            Evaluation { policy, keys, head, arrived, now, patience, budget, verified }.decide();
+        let (statuses, first) = (&self.statuses, 0);
+        let verdict = Evaluation {
+            policy,
+            keys,
+            head,
+            arrived,
+            now,
+            patience,
+            budget,
+            statuses,
+            first,
+            verified,
+        }
+        .decide();
         let (known, checked) = budget.spent();
         for (count, counter) in [(known, Counter::CacheHit), (checked, Counter::CacheMiss)] {
             self.effects.extend((0..count).map(|_| Effect::Count(counter)));
         }
         if budget.has_uncompared() {
             self.effects.push_back(Effect::Count(Counter::Uncompared));
+        }
+        if let Some(error) = budget.bad_list() {
+            self.effects.push_back(Effect::Count(Counter::UnusableList(error.code())));
         }
         if budget.met_distrusted_key() {
             self.count(Counter::DistrustedKey);
@@ -304,16 +323,12 @@ impl Engine {
     }
 
     fn want(&mut self, wanted: &[Wanted]) {
-        for wanted in wanted {
-            if let Some(store) = self.keys.get_mut(wanted.provider).and_then(Keys::remote_mut) {
-                store.want();
-            }
-        }
+        wanted.iter().for_each(|wanted| self.want_one(wanted));
     }
 
     /// A fetch that began after the request arrived settles whether its `kid` exists.
     fn remember_absent(&mut self, waiting: &Waiting) {
-        for Wanted { provider, kid } in &waiting.wanted {
+        for Wanted { provider, kid, .. } in &waiting.wanted {
             let store = self.keys.get_mut(*provider).and_then(Keys::remote_mut);
             if let (Some(store), Some(kid)) = (store, kid) {
                 store.remember_if_absent(kid, waiting.arrived, self.now);
@@ -343,10 +358,6 @@ impl Engine {
             self.log(LogLevel::Info, line);
         }
         rejection
-    }
-
-    fn store(&self, provider: ProviderIndex) -> Option<&KeyStore> {
-        self.keys.get(provider).and_then(Keys::remote)
     }
 
     fn provider_name(&self, provider: ProviderIndex) -> &str {

@@ -18,6 +18,7 @@ mod requirement;
 mod revocation;
 mod rewrite;
 pub mod route;
+pub mod status;
 mod step_up;
 pub mod verified_tokens;
 

@@ -131,8 +131,8 @@ fn all_mistakes_appear_at_once_each_with_its_path() {
             "providers.q.local_jwks.filename: a plugin cannot read it; put the keys into `inline_string`",
             "providers.q.remote_jwks: `http_uri` or `discovery` is required",
             "providers[\"a b\"]: `remote_jwks` or `local_jwks` is required",
-            "providers[\"a b\"].isuer: unknown field; expected one of: algorithms, allow_weak_keys, audiences, authorized_parties, claim_to_headers, claim_to_query_parameters, clear_route_cache, clock_skew, clock_skew_seconds, consumer, failed_status_in_metadata, forward, forward_payload_header, forward_payload_value_header, from_cookies, from_headers, from_params, header_in_metadata, issuer, issuer_claims, issuer_pattern, issuers, jwt_cache_config, local_jwks, local_jwks_is_fallback, max_age, max_lifetime, normalize_payload_in_metadata, pad_forward_payload_header, payload_in_metadata, remote_jwks, require_expiration, required_claims, revocation, set_headers, subjects, token_types",
-            "providers[\"a b\"].jwks: unknown field; expected one of: algorithms, allow_weak_keys, audiences, authorized_parties, claim_to_headers, claim_to_query_parameters, clear_route_cache, clock_skew, clock_skew_seconds, consumer, failed_status_in_metadata, forward, forward_payload_header, forward_payload_value_header, from_cookies, from_headers, from_params, header_in_metadata, issuer, issuer_claims, issuer_pattern, issuers, jwt_cache_config, local_jwks, local_jwks_is_fallback, max_age, max_lifetime, normalize_payload_in_metadata, pad_forward_payload_header, payload_in_metadata, remote_jwks, require_expiration, required_claims, revocation, set_headers, subjects, token_types",
+            "providers[\"a b\"].isuer: unknown field; expected one of: algorithms, allow_weak_keys, audiences, authorized_parties, claim_to_headers, claim_to_query_parameters, clear_route_cache, clock_skew, clock_skew_seconds, consumer, failed_status_in_metadata, forward, forward_payload_header, forward_payload_value_header, from_cookies, from_headers, from_params, header_in_metadata, issuer, issuer_claims, issuer_pattern, issuers, jwt_cache_config, local_jwks, local_jwks_is_fallback, max_age, max_lifetime, normalize_payload_in_metadata, pad_forward_payload_header, payload_in_metadata, remote_jwks, require_expiration, required_claims, revocation, set_headers, status_list, subjects, token_types",
+            "providers[\"a b\"].jwks: unknown field; expected one of: algorithms, allow_weak_keys, audiences, authorized_parties, claim_to_headers, claim_to_query_parameters, clear_route_cache, clock_skew, clock_skew_seconds, consumer, failed_status_in_metadata, forward, forward_payload_header, forward_payload_value_header, from_cookies, from_headers, from_params, header_in_metadata, issuer, issuer_claims, issuer_pattern, issuers, jwt_cache_config, local_jwks, local_jwks_is_fallback, max_age, max_lifetime, normalize_payload_in_metadata, pad_forward_payload_header, payload_in_metadata, remote_jwks, require_expiration, required_claims, revocation, set_headers, status_list, subjects, token_types",
             "rule: unknown field; expected one of: authorization, bypass_cors_preflight, default_requirement, error_responses, filter_state_rules, key_sharing, key_tables, keys_unavailable_status, mode, protected_resources, providers, requirement_map, revocation, rules, shadow, stat_prefix, strip_failure_response",
             "rules[0]: `match` is required",
             "rules[0].requires: no provider is called `nobody`; there is: a b, p, q",
@@ -1312,5 +1312,38 @@ fn revocation_and_its_mistakes() {
         ] {
             check(with(place, revocation), &[&format!("{path}{expected}")]);
         }
+    }
+}
+
+#[test]
+fn status_lists_and_their_mistakes() {
+    let list = |change: fn(&mut Value)| {
+        let mut list = json!({ "clusters": { "s.example": "s" }, "timeout": "1s" });
+        change(&mut list);
+        list
+    };
+    let place = "/providers/local/status_list";
+    check(with(place, list(|_| ())), &[]);
+    for (list, expected) in [
+        (json!(null), ": must not be null; write {} or leave the field out"),
+        (
+            list(|list| list["clusters"] = json!({})),
+            ": `clusters` needs at least one host: no other is asked",
+        ),
+        (list(|list| list["max_lists"] = json!(0)), ".max_lists: must be from 1 to 256"),
+        (
+            list(|list| list["max_octets"] = json!(16_777_217)),
+            ".max_octets: must be from 1 to 16777216",
+        ),
+        (
+            list(|list| list["cache_duration"] = json!("0s")),
+            ".cache_duration: must be from 1s to 86400s",
+        ),
+        (
+            list(|list| list["when_unavailable"] = json!("x")),
+            ".when_unavailable: expected `allow` or `deny`",
+        ),
+    ] {
+        check(with(place, list), &[&format!("providers.local.status_list{expected}")]);
     }
 }

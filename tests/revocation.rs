@@ -1,11 +1,5 @@
 //! Revoked tokens: lists as values, lists in the engine, and the examples of the documentation.
-#![expect(
-    clippy::arithmetic_side_effects,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "tests"
-)]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "tests")]
 
 mod gate;
 

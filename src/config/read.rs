@@ -15,6 +15,7 @@ use crate::config::reader::{ConfigError, Errors, Node};
 use crate::config::requirement::mode;
 use crate::config::revocation::Revocation;
 use crate::config::shadow;
+use crate::config::status_list::StatusLists;
 use crate::config::{
     Config, FilterStateRules, FromHeader, Jwks, JwtCacheConfig, KeySharing, KeyTables, Provider,
     Requirement, Rule,
@@ -168,6 +169,9 @@ impl Provider {
                 .unwrap_or_default(),
             clear_route_cache: fields.flag("clear_route_cache"),
             revocation: Revocation::read(fields),
+            status_list: fields
+                .get_not_null("status_list")
+                .and_then(|n| n.object(StatusLists::read)),
             clock_skew_seconds: fields
                 .get("clock_skew_seconds")
                 .and_then(|node| node.unsigned())

@@ -149,7 +149,7 @@ pub(super) fn http_uri(fields: &mut Fields<'_>) -> (String, String, Duration) {
     (fields.required_text("uri"), fields.required_text("cluster"), timeout(fields))
 }
 
-fn timeout(fields: &mut Fields<'_>) -> Duration {
+pub(super) fn timeout(fields: &mut Fields<'_>) -> Duration {
     let node = fields.required("timeout");
     let timeout = node.and_then(|node| within(&node, MIN_TIMEOUT, MAX_TIMEOUT, "0.001s to 60s"));
     timeout.unwrap_or(MAX_TIMEOUT)
@@ -196,7 +196,7 @@ fn document(node: &Node<'_>) -> Option<Document> {
 }
 
 /// Clusters by host, and port where the address has one.
-fn clusters(node: Option<Node<'_>>) -> BTreeMap<String, String> {
+pub(super) fn clusters(node: Option<Node<'_>>) -> BTreeMap<String, String> {
     let read = node.map(|node| {
         let clusters = node.map(|node| node.non_empty_text());
         if clusters.keys().any(|host| host.contains(['/', '@'])) {

@@ -79,7 +79,7 @@ impl PolledList {
     }
 }
 
-fn when_unavailable(node: &Node<'_>) -> Option<WhenUnavailable> {
+pub(super) fn when_unavailable(node: &Node<'_>) -> Option<WhenUnavailable> {
     match node.text()?.as_str() {
         "allow" => Some(WhenUnavailable::Allow),
         "deny" => Some(WhenUnavailable::Deny),

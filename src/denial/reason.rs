@@ -75,6 +75,10 @@ pub enum Reason {
     TooManyTokens,
     /// It was revoked.
     TokenRevoked,
+    /// It is not good for the time being.
+    TokenSuspended,
+    /// Its state is nothing that is known, or stands nowhere.
+    StatusUnacceptable,
     /// Nobody knows whether it was revoked.
     RevocationUnavailable,
     /// The keys cannot be had: the issuer's fault, not the client's.
@@ -88,7 +92,7 @@ pub enum Reason {
 }
 
 /// Every reason.
-const ALL: [Reason; 48] = [
+const ALL: [Reason; 50] = [
     Reason::TokenMissing,
     Reason::IssuerUnknown,
     Reason::TokenTooLong,
@@ -132,6 +136,8 @@ const ALL: [Reason; 48] = [
     Reason::SignatureLength,
     Reason::TooManyTokens,
     Reason::TokenRevoked,
+    Reason::TokenSuspended,
+    Reason::StatusUnacceptable,
     Reason::RevocationUnavailable,
     Reason::KeysUnavailable,
     Reason::TooManyWaiting,
@@ -252,6 +258,8 @@ impl Reason {
             Self::SignatureLength => ("signature_length", "Jwt ED25519 signature is wrong length"),
             Self::TooManyTokens => ("too_many_tokens", "Found multiple Jwt tokens"),
             Self::TokenRevoked => ("token_revoked", "Jwt is revoked"),
+            Self::TokenSuspended => ("token_suspended", "Jwt is suspended"),
+            Self::StatusUnacceptable => ("status_unacceptable", "Jwt status is not acceptable"),
             Self::RevocationUnavailable => {
                 ("revocation_unavailable", "Jwt could not be checked for revocation")
             }

@@ -147,6 +147,8 @@ pub enum Counter {
     ShadowSame,
     /// Requests for which the candidate had no keys yet.
     ShadowUndecided,
+    /// Requests for which a list of token states was at hand that does not count, by cause.
+    UnusableList(&'static str),
     /// Requests with tokens that passed although a list of revoked ones could not be had.
     Uncompared,
     /// Requests that had to wait for keys.
@@ -166,6 +168,12 @@ pub enum KeyEvent {
     LookedForKid,
     /// A fetch brought keys.
     Succeeded,
+    /// A list of token states could not be fetched.
+    StatusFailed,
+    /// The same, by cause.
+    StatusFailedFor(&'static str),
+    /// A list of token states was fetched.
+    StatusFetched,
     /// A worker took the keys that another one fetched.
     Taken,
     /// A request had to wait for keys.
@@ -216,6 +224,11 @@ impl Counter {
                 KeyEvent::FailedFor(cause) => format!("jwks_fetch_failed_for.{cause}"),
                 KeyEvent::LookedForKid => "jwks_unknown_kid_fetch".to_owned(),
                 KeyEvent::Succeeded => "jwks_fetch_success".to_owned(),
+                KeyEvent::StatusFailed => "status_list_fetch_failed".to_owned(),
+                KeyEvent::StatusFailedFor(cause) => {
+                    format!("status_list_fetch_failed_for.{cause}")
+                }
+                KeyEvent::StatusFetched => "status_list_fetch_success".to_owned(),
                 KeyEvent::Taken => "jwks_taken".to_owned(),
                 KeyEvent::Waited => "waited".to_owned(),
             },
@@ -230,6 +243,7 @@ impl Counter {
             }
             Self::ShadowSame => "shadow_same".to_owned(),
             Self::ShadowUndecided => "shadow_undecided".to_owned(),
+            Self::UnusableList(cause) => format!("status_list_unusable_for.{cause}"),
             Self::Uncompared => "revocation_skipped".to_owned(),
             Self::Waited => "waited".to_owned(),
         }

@@ -36,13 +36,14 @@ impl Engine {
         now: UnixTime,
     ) {
         self.advance(now);
-        let Some(store) = self.keys.get_mut(id.provider).and_then(Keys::remote_mut) else {
+        let Some(store) = self.store_mut(id.provider) else {
             return;
         };
         let failures = store.failures();
         let answer = answer.and_then(|answer| answer.read(now));
         let changed = store.answer(id.number, id.leg, answer, now);
         match &changed {
+            _ if self.note_status(id.provider, &changed) => {}
             Changed::Nothing | Changed::Outlook => {}
             Changed::Failed(failure) => self.note_failure(id.provider, &failure.cause),
             Changed::Misled(failure) => {
@@ -78,14 +79,14 @@ impl Engine {
         now: UnixTime,
     ) {
         self.advance(now);
-        let Some(store) = self.keys.get_mut(provider).and_then(Keys::remote_mut) else { return };
+        let Some(store) = self.store_mut(provider) else { return };
         let changed = store.noticed(notice, now);
         self.after(provider, &changed);
     }
 
     /// Whether a notice was written.
     pub fn handle_posted(&mut self, provider: ProviderIndex, written: bool) {
-        let Some(store) = self.keys.get_mut(provider).and_then(Keys::remote_mut) else { return };
+        let Some(store) = self.store_mut(provider) else { return };
         store.posted(written);
         self.after(provider, &Changed::Nothing);
     }
@@ -93,9 +94,10 @@ impl Engine {
     /// The key set that another worker fetched.
     pub fn handle_taken(&mut self, provider: ProviderIndex, keys: Option<&[u8]>, now: UnixTime) {
         self.advance(now);
-        let Some(store) = self.keys.get_mut(provider).and_then(Keys::remote_mut) else { return };
+        let Some(store) = self.store_mut(provider) else { return };
         let changed = store.taken(keys, now);
-        if matches!(changed, Changed::Renewed | Changed::Replaced) {
+        let is_status = self.statuses.get(provider).is_some();
+        if matches!(changed, Changed::Renewed | Changed::Replaced) && !is_status {
             self.count(Counter::Of(provider, KeyEvent::Taken));
         }
         self.after(provider, &changed);
@@ -104,7 +106,7 @@ impl Engine {
     /// Decides again about those who waited for this, and goes on.
     fn after(&mut self, provider: ProviderIndex, changed: &Changed) {
         if !matches!(changed, Changed::Nothing | Changed::Misled(_)) {
-            self.reconsider(|waiting| waiting.is_for(provider));
+            self.reconsider_for(provider);
             self.show_keys(provider);
         }
         self.drive();
@@ -112,7 +114,7 @@ impl Engine {
 
     /// Hands the host what the key stores want.
     pub(super) fn drive(&mut self) {
-        for provider in 0..self.keys.len() {
+        for provider in self.places() {
             while let Some(step) = self.next_step(provider) {
                 let Some(remote) = self.remote(provider) else { break };
                 let entry = |kind: &str| {
@@ -148,15 +150,19 @@ impl Engine {
 
     /// Takes note of when the stores, or the gauges, want something next.
     pub(super) fn settle(&mut self) {
-        let stores = self.keys.iter().filter_map(Keys::remote).map(KeyStore::next_wake_up);
+        let stores = self.stores().map(KeyStore::next_wake_up);
         self.due = stores.chain(self.next_show()).min().unwrap_or(UnixTime::MAX);
     }
 
     fn next_step(&mut self, provider: ProviderIndex) -> Option<Step> {
-        self.keys.get_mut(provider)?.remote_mut()?.next_step(self.now)
+        let now = self.now;
+        self.store_mut(provider)?.next_step(now)
     }
 
     fn remote(&self, provider: ProviderIndex) -> Option<&RemoteKeys> {
+        if let Some(kept) = self.statuses.get(provider) {
+            return Some(&kept.remote);
+        }
         if let Some((list, _)) = self.policy.as_ref()?.list_at(provider) {
             return Some(&list.remote);
         }
@@ -167,6 +173,9 @@ impl Engine {
     }
 
     pub(super) fn note_failure(&mut self, provider: ProviderIndex, cause: &Cause) {
+        if self.statuses.get(provider).is_some() {
+            return self.note_status_failure(provider, cause);
+        }
         if self.is_list(provider) {
             return self.note_list_failure(provider, cause);
         }
@@ -257,6 +266,8 @@ impl Engine {
             let (quantity, size) = match content {
                 Content::Keys(set) => (Quantity::Keys, set.len()),
                 Content::DenyList(list) => (Quantity::Entries, list.len()),
+                // They are too many to be shown each by itself.
+                Content::StatusList(_) => return,
             };
             quantities.push((quantity, u64::try_from(size).unwrap_or(u64::MAX)));
             // Reasons that are no longer true are shown as zero.

@@ -36,6 +36,8 @@ impl Engine {
             now: self.now,
             patience: Patience::Left,
             budget: &Budget::default(),
+            statuses: &self.statuses,
+            first,
             verified: self.verified.get(first..).unwrap_or_default(),
         }
         .decide();

@@ -7,6 +7,7 @@ use crate::jwks::board::is_etag;
 use crate::jwks::key_set::KeySetError;
 use crate::jwks::source::MetadataError;
 use crate::revocation::deny_list::ListError;
+use crate::revocation::status_list::StatusError;
 use crate::time::UnixTime;
 
 /// Header fields and body, as they came; pseudo-headers included.
@@ -58,6 +59,8 @@ pub enum Cause {
     Redirect(String),
     /// Another status than 200.
     Status(u16),
+    /// The body is no list of token states.
+    StatusList(StatusError),
 }
 
 impl Cause {
@@ -78,6 +81,7 @@ impl Cause {
             Self::NoAnswer => "no_answer",
             Self::Redirect(_) => "redirect",
             Self::Status(_) => "status",
+            Self::StatusList(error) => error.code(),
         }
     }
 }
@@ -92,6 +96,7 @@ impl fmt::Display for Cause {
             Self::Metadata(error) => write!(f, "the issuer's metadata {error}"),
             Self::NoAnswer => f.write_str("no answer came in time"),
             Self::Redirect(to) => write!(f, "redirects are not followed, and this one is to {to}"),
+            Self::StatusList(error) => write!(f, "the status list {error}"),
             Self::Status(status) => write!(f, "the answer has status {status}, not 200"),
         }
     }

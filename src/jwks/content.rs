@@ -1,12 +1,15 @@
 //! What a store keeps fresh: a key set, or a list of revoked tokens. They travel alike.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use crate::jose::table_memory::TableMemory;
 use crate::jwks::answer::Cause;
 use crate::jwks::key_set::{KeySet, KeySetError, MAX_SET_OCTETS};
 use crate::jwks::schedule::FetchSettings;
 use crate::revocation::deny_list::{DenyList, ListError, MAX_LIST_OCTETS};
+use crate::revocation::status_list::{StatusError, StatusToken};
+use crate::time::UnixTime;
 
 /// Most octets of an answer that are read: the largest list, or set.
 pub const MAX_BODY_OCTETS: usize =
@@ -20,6 +23,8 @@ pub enum Kind {
     Keys,
     /// Revoked tokens.
     DenyList,
+    /// The states of an issuer's tokens.
+    StatusList,
 }
 
 /// What was fetched.
@@ -29,6 +34,8 @@ pub enum Content {
     Keys(Rc<KeySet>),
     /// Revoked tokens.
     DenyList(Rc<DenyList>),
+    /// The states of an issuer's tokens, as a token whose signature nobody has checked yet.
+    StatusList(Rc<StatusToken>),
 }
 
 impl Kind {
@@ -37,6 +44,7 @@ impl Kind {
         match self {
             Self::Keys => Cause::Body(KeySetError::NotJson),
             Self::DenyList => Cause::List(ListError::NotAList),
+            Self::StatusList => Cause::StatusList(StatusError::NotAToken),
         }
     }
 }
@@ -48,6 +56,7 @@ impl Content {
         text: &str,
         settings: &FetchSettings,
         memory: &Rc<TableMemory>,
+        now: UnixTime,
     ) -> Result<Self, Cause> {
         let text = text.as_bytes();
         match kind {
@@ -60,6 +69,10 @@ impl Content {
                 let list = DenyList::parse(text).map_err(Cause::List)?;
                 Ok(Self::DenyList(Rc::new(list)))
             }
+            Kind::StatusList => {
+                let token = StatusToken::parse(text, now).map_err(Cause::StatusList)?;
+                Ok(Self::StatusList(Rc::new(token)))
+            }
         }
     }
 
@@ -67,15 +80,28 @@ impl Content {
     pub fn keys(&self) -> Option<&Rc<KeySet>> {
         match self {
             Self::Keys(set) => Some(set),
-            Self::DenyList(_) => None,
+            Self::DenyList(_) | Self::StatusList(_) => None,
         }
     }
 
     /// The list, if that is what it is.
     pub fn deny_list(&self) -> Option<&Rc<DenyList>> {
         match self {
-            Self::Keys(_) => None,
+            Self::Keys(_) | Self::StatusList(_) => None,
             Self::DenyList(list) => Some(list),
         }
+    }
+
+    /// The list of states, if that is what it is.
+    pub fn status_token(&self) -> Option<&Rc<StatusToken>> {
+        match self {
+            Self::Keys(_) | Self::DenyList(_) => None,
+            Self::StatusList(token) => Some(token),
+        }
+    }
+
+    /// How long it wants to be kept: what a list says comes before what HTTP says.
+    pub(super) fn max_age(&self, told: Option<Duration>) -> Option<Duration> {
+        self.status_token().and_then(|token| token.ttl()).or(told)
     }
 }

@@ -44,10 +44,11 @@ impl Held {
             // Others may have written any number: here it must change with the text.
             _ => {
                 let least = before.map_or(1, |before| before.generation.saturating_add(1));
-                let content = Content::parse(kind, &text, settings, memory)?;
+                let content = Content::parse(kind, &text, settings, memory, now)?;
                 (content, keys.generation.max(least))
             }
         };
+        let max_age = content.max_age(max_age);
         let fresh_for = settings.fresh_for(max_age);
         let refresh = fetched.after(settings.refresh_after(fresh_for, variety(now, number)));
         Ok(Self {

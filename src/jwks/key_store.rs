@@ -39,6 +39,7 @@ use crate::jwks::schedule::{FetchSettings, MAX_BACK_OFF_WITHOUT_KEYS, SOON};
 use crate::jwks::source::Source;
 use crate::jwks::{KeyState, UnknownKid};
 use crate::revocation::deny_list::DenyList;
+use crate::revocation::status_list::StatusToken;
 use crate::time::UnixTime;
 
 /// The state of the notice when it was read, which a compare-and-swap compares with.
@@ -181,6 +182,16 @@ impl KeyStore {
     /// The list of revoked tokens, or what keeps it away.
     pub fn deny_list(&self, now: UnixTime) -> KeyState<Rc<DenyList>> {
         self.expect(now, |content| content.deny_list().map(Rc::clone))
+    }
+
+    /// The list of token states, or what keeps it away.
+    pub fn status_token(&self, now: UnixTime) -> KeyState<Rc<StatusToken>> {
+        self.expect(now, |content| content.status_token().map(Rc::clone))
+    }
+
+    /// The text of what is held.
+    pub fn text(&self) -> Option<&str> {
+        self.held.as_ref().map(|held| held.text.as_str())
     }
 
     fn expect<T>(&self, now: UnixTime, pick: impl Fn(&Content) -> Option<T>) -> KeyState<T> {

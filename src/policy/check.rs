@@ -17,6 +17,7 @@ use crate::policy::evaluate::{Evaluation, Grant, Outcome, Patience, Wanted};
 use crate::policy::provider::{Lifetime, TokenChecks};
 use crate::policy::verified_tokens::KnownToken;
 use crate::policy::{Provider, ProviderIndex};
+use crate::revocation::status_list::StatusError;
 use crate::time::UnixTime;
 
 /// Most signatures that are checked for one request, over all its tokens and alternatives: what
@@ -33,6 +34,7 @@ pub struct Budget {
     known: Cell<usize>,
     distrusted: Cell<bool>,
     uncompared: Cell<bool>,
+    bad_list: Cell<Option<StatusError>>,
 }
 
 impl Default for Budget {
@@ -43,6 +45,7 @@ impl Default for Budget {
             known: Cell::default(),
             distrusted: Cell::default(),
             uncompared: Cell::default(),
+            bad_list: Cell::default(),
         }
     }
 }
@@ -67,6 +70,16 @@ impl Budget {
     /// Whether there was one.
     pub fn has_uncompared(&self) -> bool {
         self.uncompared.get()
+    }
+
+    /// Notes that a list of token states was fetched, and does not count.
+    pub(super) fn note_bad_list(&self, error: StatusError) {
+        self.bad_list.set(Some(error));
+    }
+
+    /// Why such a list did not count.
+    pub fn bad_list(&self) -> Option<StatusError> {
+        self.bad_list.get()
     }
 
     /// Takes one signature check; false when there was none left.
@@ -136,9 +149,11 @@ impl Evaluation<'_> {
         provider.issuers.check_claims(iss, token.jws.unverified_claims())?;
         let keys = self.keys.get(index).ok_or(Reason::ConfigurationInvalid)?;
         let wait = |kid: Option<&str>| match self.patience {
-            Patience::Left | Patience::Scarce => {
-                Ok(Outcome::Waiting(vec![Wanted { provider: index, kid: kid.map(str::to_owned) }]))
-            }
+            Patience::Left | Patience::Scarce => Ok(Outcome::Waiting(vec![Wanted {
+                provider: index,
+                kid: kid.map(str::to_owned),
+                list: None,
+            }])),
             Patience::Exhausted => Err(unavailable(Duration::ZERO)),
         };
         let set = match keys.state(self.now) {
@@ -188,7 +203,8 @@ impl Evaluation<'_> {
         known: &Rc<KnownToken>,
         location: &TokenLocation,
     ) -> Result<Outcome, Denial> {
-        let wanted = self.compare_with_lists(index, known)?;
+        let mut wanted = self.compare_with_lists(index, known)?;
+        wanted.extend(self.check_status(index, provider, known)?);
         if !wanted.is_empty() {
             return Ok(Outcome::Waiting(wanted));
         }
@@ -319,6 +335,11 @@ impl Provider {
 
 /// Who asked for a token: OpenID Connect Core section 2, RFC 9068 section 2.2.
 const PARTY_CLAIMS: [&str; 2] = ["azp", "client_id"];
+
+/// Whether a `typ` names this media type.
+pub(super) fn is_media_type(typ: &str, own: &str) -> bool {
+    media_type(typ).eq_ignore_ascii_case(own)
+}
 
 /// A media type without its `application/`, which may be left out where no other slash is (RFC 7515
 /// section 4.1.9).

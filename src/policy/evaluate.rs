@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
+use std::rc::Rc;
 
 use crate::authorize::Condition;
 use crate::config::Mode;
@@ -15,6 +16,7 @@ use crate::policy::authorization::Bearer;
 use crate::policy::check::Budget;
 use crate::policy::requirement::{Otherwise, Requirement};
 use crate::policy::rewrite::Writes;
+use crate::policy::status::Statuses;
 use crate::policy::verified_tokens::VerifiedTokens;
 use crate::policy::{Policy, ProviderIndex};
 use crate::request::{RequestEdit, RequestEdits, RequestHead};
@@ -38,6 +40,10 @@ pub struct Evaluation<'a> {
     pub patience: Patience,
     /// What may still be spent on this request.
     pub budget: &'a Budget,
+    /// The lists of token states that are kept, and the number by which they know the first provider.
+    pub statuses: &'a Statuses,
+    /// The same.
+    pub first: ProviderIndex,
     /// The verified tokens of each provider, in the policy's order. What is in them changes what a
     /// decision costs, and nothing else.
     pub verified: &'a [VerifiedTokens],
@@ -98,6 +104,8 @@ pub struct Wanted {
     pub provider: ProviderIndex,
     /// Which one, when the provider's keys are there but this one is not among them.
     pub kid: Option<String>,
+    /// Not its keys, but the list at this address in which its tokens' states stand.
+    pub list: Option<Rc<str>>,
 }
 
 /// What a requirement, or one token, comes to.

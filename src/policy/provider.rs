@@ -13,6 +13,7 @@ use crate::jose::table_memory::TableMemory;
 use crate::policy::identity::Outputs;
 use crate::policy::issuer::{Issuers, Name};
 use crate::policy::key_source::{KeyContext, KeySource};
+use crate::policy::status::StatusLists;
 use crate::policy::verified_tokens::{
     CacheSettings, DEFAULT_TOKEN_OCTETS, DEFAULT_TOKENS, NATIVE_TOKENS,
 };
@@ -49,6 +50,8 @@ pub struct Provider {
     pub(super) checks: TokenChecks,
     /// The claims that conditions look at; empty: none do, and nothing is kept for them.
     pub(super) claims_read: Vec<String>,
+    /// Where the states of its tokens stand.
+    pub(super) status_lists: Option<StatusLists>,
     pub(super) locations: Vec<TokenLocation>,
     pub(super) forward: bool,
     pub(super) outputs: Outputs,
@@ -91,6 +94,8 @@ impl Provider {
             true => KeyStrength::WeakAllowed,
             false => KeyStrength::Required,
         };
+        let status_lists =
+            provider.status_list.clone().map(|wire| StatusLists::compile(wire, sharing));
         let outputs = Outputs::new(&provider);
         let checks = TokenChecks::compile(&provider, &path, errors);
         let issuers = Issuers::compile(&provider, &path, errors);
@@ -110,11 +115,12 @@ impl Provider {
                 look_up.clamp(MIN_KEY_WAIT, MAX_KEY_WAIT)
             }
         };
+        let list_wait = status_lists.as_ref().map(StatusLists::wait).unwrap_or_default();
         Some(Self {
             name: name.shown,
             configured: name.configured,
             keys,
-            key_wait,
+            key_wait: key_wait.max(list_wait),
             issuers,
             failed_status_state: Some(provider.failed_status_in_metadata.clone())
                 .filter(|key| !key.is_empty()),
@@ -127,7 +133,8 @@ impl Provider {
             },
             max_age: provider.max_age,
             checks,
-            claims_read: Vec::new(),
+            claims_read: status_lists.iter().map(|_| "status".to_owned()).collect(),
+            status_lists,
             outputs,
             locations: locations(
                 provider.from_headers,

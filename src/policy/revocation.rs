@@ -15,7 +15,9 @@ use crate::jose::jwk::{KeyIssuers, KeyStrength};
 use crate::jwks::board::FORMAT;
 use crate::jwks::content::Kind;
 use crate::jwks::key_store::KeyStore;
-use crate::jwks::schedule::{FIRST_BACK_OFF, FetchSettings, MAX_BACK_OFF};
+use crate::jwks::schedule::{
+    FIRST_BACK_OFF, FetchSettings, MAX_BACK_OFF, MAX_BACK_OFF_WITHOUT_KEYS,
+};
 use crate::jwks::source::{Address, Source};
 use crate::jwks::{KeyState, Keys};
 use crate::policy::evaluate::{Evaluation, Patience, Wanted};
@@ -95,7 +97,8 @@ impl Lists {
 
     /// The reason for which a request is refused that may not wait for this.
     pub(super) fn reason_without(&self, wanted: &[Wanted]) -> Reason {
-        match wanted.iter().all(|wanted| wanted.provider >= self.first) && !self.all.is_empty() {
+        let is_list = |wanted: &Wanted| wanted.provider >= self.first || wanted.list.is_some();
+        match wanted.iter().all(is_list) {
             true => Reason::RevocationUnavailable,
             false => Reason::KeysUnavailable,
         }
@@ -125,7 +128,9 @@ impl RemoteList {
             timeout: wire.timeout,
             cooldown: COOLDOWN,
             first_back_off: FIRST_BACK_OFF,
-            longest_back_off: poll.min(MAX_BACK_OFF),
+            // Not as often as the list is polled: while there is none, requests that come shortly
+            // before an attempt wait for it.
+            longest_back_off: poll.clamp(MAX_BACK_OFF_WITHOUT_KEYS, MAX_BACK_OFF),
             // Of no matter to a list.
             strength: KeyStrength::Required,
             issuers: KeyIssuers::Ignored,
@@ -223,7 +228,7 @@ impl Evaluation<'_> {
                 }
                 KeyState::Ready(_) => continue,
                 KeyState::Pending if self.patience != Patience::Exhausted => {
-                    wanted.push(Wanted { provider: place, kid: None });
+                    wanted.push(Wanted { provider: place, kid: None, list: None });
                     continue;
                 }
                 KeyState::Pending => Duration::ZERO,

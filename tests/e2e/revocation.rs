@@ -6,9 +6,12 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jwt_gate_demo::bootstrap::cluster;
 use jwt_gate_demo::http::Request;
 use jwt_gate_demo::keys::{Alg, SigningKey, jwks};
+use miniz_oxide::deflate::compress_to_vec_zlib;
 use serde_json::{Value, json};
 
 use crate::bed::{AUDIENCE, Bed, ISSUER, Plan, eventually, in_both};
@@ -231,4 +234,59 @@ fn hostile_deny_lists(version: &'static str) {
     assert_eq!(bed.get(&other).status, 401);
     source.revokes(&json!([]));
     eventually("it is empty", || bed.get(&other).status == 200);
+}
+
+in_both!(a_status_list_in_envoy);
+
+/// Cold start, a token that is revoked later, a bomb, a forged list, an outage that fails closed.
+fn a_status_list_in_envoy(version: &'static str) {
+    let uri = "https://list.test/1";
+    let source = Source::start();
+    let (key, mut config) = setting(&json!({}));
+    config.as_object_mut().unwrap().remove("revocation");
+    config["providers"]["p"]["status_list"] = json!({
+        "clusters": { "list.test": "list" },
+        "timeout": "2s",
+        "cache_duration": "1s",
+        "stale_if_error": "2s",
+    });
+    let bed = start(&source, version, config);
+    let now = || std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    let list = |key: &SigningKey, octets: &[u8]| {
+        let mut header = key.header();
+        header["typ"] = json!("statuslist+jwt");
+        let packed = URL_SAFE_NO_PAD.encode(compress_to_vec_zlib(octets, 9));
+        let claims = json!({ "sub": uri, "iat": now(), "exp": now() + 600,
+            "status_list": { "bits": 1, "lst": packed } });
+        key.sign_with_header(&header, claims.to_string().as_bytes())
+    };
+    let token = |index: u64| {
+        key.sign(&json!({ "iss": ISSUER, "aud": AUDIENCE, "exp": now() + 600,
+            "status": { "status_list": { "idx": index, "uri": uri } } }))
+    };
+    let says = |list: &str| {
+        source.says("200 OK", "content-type: application/statuslist+jwt\r\n", list);
+    };
+    says(&list(&key, &[0b0000_0010]));
+    let (good, bad, beyond) = (token(0), token(1), token(8));
+    for _ in 0..5 {
+        assert_eq!(bed.get(&good).status, 200, "also the first, which waited for the list");
+        assert_eq!(bed.get(&bad).text(), "Jwt is revoked");
+        assert_eq!(bed.get(&beyond).text(), "Jwt status is not acceptable");
+    }
+    says(&list(&key, &[0b0000_0001]));
+    eventually("the token is revoked", || (0..10).all(|_| bed.get(&good).status == 401));
+    eventually("the other is good again", || (0..10).all(|_| bed.get(&bad).status == 200));
+    says(&list(&key, &vec![0; 64 << 20]));
+    eventually("a bomb counts for nothing", || (0..10).all(|_| bed.get(&bad).status == 503));
+    assert!(bed.counter("status_list_unusable_for.status_list_too_large") > 0);
+    says(&list(&SigningKey::generate(Alg::ES256, "k"), &[0]));
+    let forged = "status_list_unusable_for.status_list_signature";
+    eventually("nor does a forged one", || bed.get(&bad).status == 503 && bed.counter(forged) > 0);
+    says(&list(&key, &[0]));
+    eventually("it recovers", || (0..10).all(|_| bed.get(&good).status == 200));
+    source.closes();
+    eventually("it fails closed", || bed.get(&good).status == 503);
+    says(&list(&key, &[0]));
+    eventually("it recovers again", || (0..10).all(|_| bed.get(&good).status == 200));
 }

@@ -30,6 +30,8 @@ pub struct Gate {
     pub fetches: Vec<(FetchId, FetchRequest)>,
     /// What became of requests that waited.
     pub answered: Vec<String>,
+    /// The list of token states that is served to whoever has to wait for it.
+    pub status: Option<String>,
 }
 
 impl Gate {
@@ -44,6 +46,7 @@ impl Gate {
             logged: Vec::new(),
             fetches: Vec::new(),
             answered: Vec::new(),
+            status: None,
         }
     }
 
@@ -133,7 +136,7 @@ pub fn challenge(decision: &Decision) -> Option<String> {
 /// Runs the examples of a document; returns how many configurations and requests there were.
 ///
 /// A block of `json` is a configuration, to which keys are added; one of `list` is what is fetched from
-/// the first host that is asked. A line of a block of `requests` is
+/// the first host that is asked; one of `status` is the claims of a list of token states. A line of a block of `requests` is
 /// the method, the path, headers in brackets, the claims of the token, and what becomes of it;
 /// indented lines under it are headers (`none`: there is no such one) and the body of the answer, or
 /// what was counted.
@@ -159,6 +162,10 @@ pub fn run_examples(document: &str) -> (usize, usize) {
                 gate = Some(Gate::new(&config));
                 configurations += 1;
             }
+            "status" => {
+                let gate = gate.as_mut().unwrap();
+                gate.status = Some(sign(&keys["main"], "statuslist+jwt", block));
+            }
             "list" => gate.as_mut().unwrap().answer(NOW, "", "200", block),
             "requests" => {
                 let mut decision = None;
@@ -178,6 +185,13 @@ pub fn run_examples(document: &str) -> (usize, usize) {
         }
     }
     (configurations, requests)
+}
+
+/// A token of this type with these claims.
+fn sign(key: &SigningKey, typ: &str, claims: &str) -> String {
+    let mut header = key.header();
+    header["typ"] = json!(typ);
+    key.sign_with_header(&header, claims.as_bytes())
 }
 
 impl Gate {
@@ -202,7 +216,11 @@ impl Gate {
             bearer = format!("Bearer {}", key.sign(&claims));
             headers.push(("authorization", &bearer));
         }
-        let decision = self.decide(NOW, &headers);
+        let mut decision = self.decide(NOW, &headers);
+        if let (Decision::Wait, Some(list)) = (&decision, self.status.clone()) {
+            self.answer(NOW, "", "200", &list);
+            decision = self.decide(NOW, &headers);
+        }
         assert_eq!(told(&decision), expected, "{line}");
         decision
     }
