@@ -10,6 +10,7 @@ mod effect;
 mod fetching;
 mod lists;
 mod log_limit;
+mod logouts;
 mod roll_out;
 mod statuses;
 mod waiting;
@@ -23,6 +24,7 @@ pub use crate::engine::effect::{
 };
 use crate::engine::fetching::Shown;
 use crate::engine::log_limit::LogLimit;
+use crate::engine::logouts::Received;
 pub use crate::engine::waiting::{MAX_KIDS_WAITED_FOR, MAX_WAITING, MAX_WAITING_FOR_PROVIDER};
 use crate::engine::waiting::{Waiting, WaitingRoom};
 use crate::jwks::Keys;
@@ -50,6 +52,7 @@ pub struct Engine {
     verified: Vec<VerifiedTokens>,
     /// The lists of token states that tokens named lately.
     statuses: Statuses,
+    received: Received,
     waiting: WaitingRoom,
     effects: VecDeque<Effect>,
     told_of_distrust: bool,
@@ -84,6 +87,7 @@ impl Engine {
             shown: Vec::new(),
             verified: Vec::new(),
             statuses: Statuses::default(),
+            received: Received::default(),
             waiting: WaitingRoom::default(),
             effects: VecDeque::new(),
             told_of_distrust: false,
@@ -102,9 +106,8 @@ impl Engine {
         now: UnixTime,
     ) -> Decision {
         self.advance(now);
-        if let Some(served) = self.policy.as_ref().and_then(|policy| policy.serve(&head)) {
-            self.count(Counter::Served);
-            return Decision::Serve(served);
+        if let Some(decision) = self.decide_itself(stream, &head) {
+            return decision;
         }
         let patience = match self.waiting.is_ample() {
             true => Patience::Left,
@@ -144,6 +147,7 @@ impl Engine {
 
     /// A request is over, whatever it was waiting for.
     pub fn handle_gone(&mut self, stream: StreamId) {
+        self.give_up_receiving(stream);
         if let Some(waiting) = self.waiting.remove(stream) {
             self.vary_waiting(&waiting.wanted, -1);
         }
@@ -203,10 +207,12 @@ impl Engine {
                 store.shift_back(back);
             }
             self.statuses.shift_back(back);
+            self.received.shift_back(back);
             self.waiting.shift_back(back);
         }
         self.now = now;
         self.statuses.forget_unused(now);
+        self.tend_logouts();
         for place in self.places() {
             if self.store_mut(place).is_some_and(|store| store.expire(now)) {
                 self.note_failure(place, &Cause::NoAnswer);
@@ -245,20 +251,10 @@ impl Engine {
         };
         let (keys, verified) = (self.keys.as_slice(), self.verified.as_slice());
         let (now, budget) = (self.now, &Budget::default());
-        let (statuses, first) = (&self.statuses, 0);
-        let verdict = Evaluation {
-            policy,
-            keys,
-            head,
-            arrived,
-            now,
-            patience,
-            budget,
-            statuses,
-            first,
-            verified,
-        }
-        .decide();
+        let standing = self.standing(0);
+        let verdict =
+            Evaluation { policy, keys, head, arrived, now, patience, budget, standing, verified }
+                .decide();
         let (known, checked) = budget.spent();
         for (count, counter) in [(known, Counter::CacheHit), (checked, Counter::CacheMiss)] {
             self.effects.extend((0..count).map(|_| Effect::Count(counter)));

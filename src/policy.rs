@@ -10,6 +10,7 @@ pub mod evaluate;
 pub mod identity;
 mod issuer;
 pub mod key_source;
+pub mod logout;
 mod protected_resource;
 mod protobuf_value;
 pub mod provider;
@@ -153,7 +154,7 @@ impl Policy {
 
     fn compile(mut config: Config, table_memory: &Rc<TableMemory>) -> (Self, Vec<ConfigError>) {
         let errors = Errors::default();
-        let lists = revocation::take(&mut config);
+        let revoked = revocation::take(&mut config);
         let Split { providers, places } = Split::new(config.providers, &errors);
         let names = Names { providers: places, requirements: config.requirement_map };
         for requirement in names.requirements.values() {
@@ -177,7 +178,8 @@ impl Policy {
                 Provider::compile(name, provider, &config.key_sharing, table_memory, &errors)
             })
             .collect();
-        let lists = Lists::compile(lists, &names, &config.key_sharing, &mut providers, &errors);
+        let lists =
+            revocation::compile(revoked, &names, &config.key_sharing, &mut providers, &errors);
         let state_rules =
             config.filter_state_rules.map(|wire| StateRules::compile(wire, &names, &errors));
         let mut properties = Vec::new();

@@ -5,4 +5,5 @@
 //! token is spelt.
 
 pub mod deny_list;
+pub mod logouts;
 pub mod status_list;

@@ -1286,7 +1286,6 @@ fn revocation_and_its_mistakes() {
         );
         for (revocation, expected) in [
             (json!(null), ": must not be null; write {} or leave the field out"),
-            (json!({}), ": `list` is required"),
             (json!({ "list": {} }), ".list: `http_uri` is required"),
             (
                 list(|list| list["http_uri"]["uri"] = json!("ftp://l.example/")),
@@ -1345,5 +1344,41 @@ fn status_lists_and_their_mistakes() {
         ),
     ] {
         check(with(place, list), &[&format!("providers.local.status_list{expected}")]);
+    }
+}
+
+#[test]
+fn logouts_and_their_mistakes() {
+    check(with("/revocation", json!({})), &["revocation: `list` or `logout` is required"]);
+    let own = "/providers/local/revocation";
+    check(with(own, json!({})), &["providers.local.revocation: `list` is required"]);
+    let logout = |change: fn(&mut Value)| {
+        let mut logout = json!({ "path": "/l", "provider_name": "local", "client_ids": ["c"] });
+        change(&mut logout);
+        json!({ "logout": logout })
+    };
+    check(with("/revocation", logout(|_| ())), &[]);
+    for (logout, expected) in [
+        (
+            json!({ "logout": {} }),
+            ": `client_ids` is required: a logout of another client's is none of ours",
+        ),
+        (logout(|l| l["path"] = json!("l")), ".path: expected a path such as /backchannel-logout"),
+        (
+            logout(|l| l["path"] = json!("/l?x")),
+            ".path: expected a path such as /backchannel-logout",
+        ),
+        (
+            logout(|l| l["provider_name"] = json!("x")),
+            ".provider_name: no provider is called `x`; there is: local, remote",
+        ),
+        (
+            logout(|l| l["provider_name"] = json!("remote")),
+            ".provider_name: the provider needs its `issuer`",
+        ),
+        (logout(|l| l["remember_for"] = json!("1s")), ".remember_for: must be from 60s to 604800s"),
+    ] {
+        let errors = errors(&with("/revocation", logout).to_string());
+        assert!(errors.contains(&format!("revocation.logout{expected}\n")), "{errors}");
     }
 }

@@ -478,7 +478,7 @@ fn requirement_trees() {
         let actual = match gate.request(1, headers) {
             Decision::Forward(edits) => Ok(edits),
             Decision::Reject(rejection) => Err(rejection.reason.code()),
-            Decision::Serve(_) | Decision::Wait => panic!("neither"),
+            Decision::Receive | Decision::Serve(_) | Decision::Wait => panic!("neither"),
         };
         let expected =
             expected.map(|taken| taken.iter().map(|name| remove(name)).collect::<Vec<_>>());

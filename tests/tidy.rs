@@ -15,7 +15,7 @@ const MAY_USE: [(&str, &[&str]); 21] = [
     ("claims", &["json", "time"]),
     ("config", &["expression", "issuer", "json", "sorted"]),
     ("denial", &["claims", "config", "jose", "request"]),
-    ("engine", &["denial", "jwks", "policy", "request", "time"]),
+    ("engine", &["denial", "jwks", "policy", "request", "revocation", "time"]),
     ("expression", &[]),
     ("extract", &["request"]),
     ("header_pairs", &["request"]),
@@ -170,6 +170,7 @@ fn documents_name_only_what_exists() {
         "docs/keys.md",
         "docs/mapping.md",
         "docs/performance.md",
+        "docs/logout.md",
         "docs/revocation.md",
         "docs/status-list.md",
         "docs/roll-out.md",
@@ -228,6 +229,7 @@ fn claims_name_tests_that_exist() {
 #[test]
 fn every_field_is_in_the_reference() {
     let documents = [
+        "logout",
         "configuration",
         "answers",
         "authorization",

@@ -168,7 +168,7 @@ impl Provider {
                 .and_then(|node| node.object(|fields| fields.texts("space_delimited_claims")))
                 .unwrap_or_default(),
             clear_route_cache: fields.flag("clear_route_cache"),
-            revocation: Revocation::read(fields),
+            revocation: Revocation::read_own(fields),
             status_list: fields
                 .get_not_null("status_list")
                 .and_then(|n| n.object(StatusLists::read)),

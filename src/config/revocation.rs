@@ -11,11 +11,30 @@ const MIN_POLL: Duration = Duration::from_secs(1);
 /// The longest: who needs revocation does not mean tomorrow.
 const MAX_POLL: Duration = Duration::from_secs(3600);
 
+/// How long a logout is remembered: not less than a token takes to arrive, and not for ever.
+const MIN_REMEMBER: Duration = Duration::from_secs(60);
+const MAX_REMEMBER: Duration = Duration::from_secs(7 * 86_400);
+
 /// `revocation`.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Revocation {
     /// A list of revoked tokens that is fetched.
     pub list: Option<PolledList>,
+    /// Where a provider tells of logouts. Not in a provider.
+    pub logout: Option<Logout>,
+}
+
+/// `revocation.logout`.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Logout {
+    /// The path of the requests. Required.
+    pub path: String,
+    /// Whose logouts. Required.
+    pub provider_name: String,
+    /// The clients for which they may be: one must be in `aud`. Required.
+    pub client_ids: Vec<String>,
+    /// How long they are remembered. Default: an hour.
+    pub remember_for: Option<Duration>,
 }
 
 /// `revocation.list`.
@@ -48,13 +67,52 @@ pub enum WhenUnavailable {
 }
 
 impl Revocation {
-    /// `revocation` of the whole, or of a provider.
+    /// `revocation` of the whole.
     pub(super) fn read(fields: &mut Fields<'_>) -> Option<Self> {
         let node = fields.get_not_null("revocation")?;
         node.object(|fields| {
-            let list = fields.required("list").and_then(|node| node.object(PolledList::read));
-            Self { list }
+            let (list, logout) = (fields.get("list"), fields.get("logout"));
+            if list.is_none() && logout.is_none() {
+                fields.error("`list` or `logout` is required");
+            }
+            let list = list.and_then(|node| node.object(PolledList::read));
+            Self { list, logout: logout.and_then(|node| node.object(Logout::read)) }
         })
+    }
+
+    /// `revocation` of a provider.
+    pub(super) fn read_own(fields: &mut Fields<'_>) -> Option<Self> {
+        let node = fields.get_not_null("revocation")?;
+        node.object(|fields| {
+            let list = fields.required("list").and_then(|node| node.object(PolledList::read));
+            fields.unsupported("logout", "stands at the top, with a `provider_name`");
+            Self { list, logout: None }
+        })
+    }
+}
+
+impl Logout {
+    fn read(fields: &mut Fields<'_>) -> Self {
+        let path = fields.required("path").and_then(|node| {
+            let path = node.non_empty_text()?;
+            let plain = |octet: u8| octet.is_ascii_graphic() && !b"?#\"".contains(&octet);
+            if !path.starts_with('/') || !path.bytes().all(plain) {
+                node.error("expected a path such as /backchannel-logout");
+            }
+            Some(path)
+        });
+        let client_ids = fields.texts("client_ids");
+        if client_ids.is_empty() {
+            fields.error("`client_ids` is required: a logout of another client's is none of ours");
+        }
+        Self {
+            path: path.unwrap_or_default(),
+            provider_name: fields.required_text("provider_name"),
+            client_ids,
+            remember_for: fields
+                .get("remember_for")
+                .and_then(|node| within(&node, MIN_REMEMBER, MAX_REMEMBER, "60s to 604800s")),
+        }
     }
 }
 

@@ -29,6 +29,8 @@ pub enum Decision {
     Reject(Rejection),
     /// It asks for something that the gate serves.
     Serve(Served),
+    /// Its body is to be read, and told with [`Engine::handle_body`](super::Engine::handle_body).
+    Receive,
     /// It waits; an effect will end that.
     Wait,
 }
@@ -147,6 +149,10 @@ pub enum Counter {
     ShadowSame,
     /// Requests for which the candidate had no keys yet.
     ShadowUndecided,
+    /// Logouts that were taken.
+    Logout,
+    /// Logouts that were refused, by cause.
+    LogoutRefusedFor(&'static str),
     /// Requests for which a list of token states was at hand that does not count, by cause.
     UnusableList(&'static str),
     /// Requests with tokens that passed although a list of revoked ones could not be had.
@@ -243,6 +249,8 @@ impl Counter {
             }
             Self::ShadowSame => "shadow_same".to_owned(),
             Self::ShadowUndecided => "shadow_undecided".to_owned(),
+            Self::Logout => "logout_taken".to_owned(),
+            Self::LogoutRefusedFor(cause) => format!("logout_refused_for.{cause}"),
             Self::UnusableList(cause) => format!("status_list_unusable_for.{cause}"),
             Self::Uncompared => "revocation_skipped".to_owned(),
             Self::Waited => "waited".to_owned(),

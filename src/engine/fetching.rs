@@ -8,6 +8,7 @@ use crate::engine::Engine;
 use crate::engine::effect::{
     Counter, Effect, FetchId, FetchRequest, Gauge, KeyEvent, LogLevel, Quantity,
 };
+use crate::engine::logouts::LOGOUTS;
 use crate::jwks::Keys;
 use crate::jwks::answer::{Answer, Cause, FetchFailure};
 use crate::jwks::content::Content;
@@ -79,6 +80,10 @@ impl Engine {
         now: UnixTime,
     ) {
         self.advance(now);
+        if provider == LOGOUTS {
+            self.logouts_noticed(notice);
+            return self.drive();
+        }
         let Some(store) = self.store_mut(provider) else { return };
         let changed = store.noticed(notice, now);
         self.after(provider, &changed);
@@ -86,6 +91,9 @@ impl Engine {
 
     /// Whether a notice was written.
     pub fn handle_posted(&mut self, provider: ProviderIndex, written: bool) {
+        if provider == LOGOUTS {
+            self.logouts_posted(written);
+        }
         let Some(store) = self.store_mut(provider) else { return };
         store.posted(written);
         self.after(provider, &Changed::Nothing);
@@ -145,13 +153,15 @@ impl Engine {
                 self.effects.push_back(effect);
             }
         }
+        self.drive_logouts();
         self.settle();
     }
 
     /// Takes note of when the stores, or the gauges, want something next.
     pub(super) fn settle(&mut self) {
         let stores = self.stores().map(KeyStore::next_wake_up);
-        self.due = stores.chain(self.next_show()).min().unwrap_or(UnixTime::MAX);
+        self.due =
+            stores.chain(self.next_show()).chain(self.logouts_due()).min().unwrap_or(UnixTime::MAX);
     }
 
     fn next_step(&mut self, provider: ProviderIndex) -> Option<Step> {

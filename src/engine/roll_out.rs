@@ -36,8 +36,7 @@ impl Engine {
             now: self.now,
             patience: Patience::Left,
             budget: &Budget::default(),
-            statuses: &self.statuses,
-            first,
+            standing: self.standing(first),
             verified: self.verified.get(first..).unwrap_or_default(),
         }
         .decide();
@@ -74,7 +73,7 @@ impl Engine {
         }
     }
 
-    fn log_in_limits(&mut self, mut line: String) {
+    pub(super) fn log_in_limits(&mut self, mut line: String) {
         let Some(dropped) = self.roll_out_log.admit(self.now) else { return };
         if dropped > 0 {
             line.push_str(&format!(" ({dropped} such lines were left out)"));

@@ -7,9 +7,17 @@ use crate::engine::effect::{Counter, KeyEvent, LogLevel};
 use crate::jwks::Keys;
 use crate::jwks::answer::Cause;
 use crate::jwks::key_store::{Changed, KeyStore};
+use crate::policy::ProviderIndex;
 use crate::policy::evaluate::Wanted;
+use crate::policy::status::Standing;
 
 impl Engine {
+    /// What is known of tokens that are good no longer, for a policy whose first provider has this
+    /// place.
+    pub(super) fn standing(&self, first: ProviderIndex) -> Standing<'_> {
+        Standing { logouts: &self.received.logouts, statuses: &self.statuses, first }
+    }
+
     /// What is kept fresh at this place: keys, a list of revoked tokens, or one of states.
     pub(super) fn store(&self, place: usize) -> Option<&KeyStore> {
         match self.keys.get(place) {

@@ -16,7 +16,7 @@ use crate::policy::authorization::Bearer;
 use crate::policy::check::Budget;
 use crate::policy::requirement::{Otherwise, Requirement};
 use crate::policy::rewrite::Writes;
-use crate::policy::status::Statuses;
+use crate::policy::status::Standing;
 use crate::policy::verified_tokens::VerifiedTokens;
 use crate::policy::{Policy, ProviderIndex};
 use crate::request::{RequestEdit, RequestEdits, RequestHead};
@@ -40,10 +40,8 @@ pub struct Evaluation<'a> {
     pub patience: Patience,
     /// What may still be spent on this request.
     pub budget: &'a Budget,
-    /// The lists of token states that are kept, and the number by which they know the first provider.
-    pub statuses: &'a Statuses,
-    /// The same.
-    pub first: ProviderIndex,
+    /// What is known of tokens that are good no longer, beside the lists among the keys.
+    pub standing: Standing<'a>,
     /// The verified tokens of each provider, in the policy's order. What is in them changes what a
     /// decision costs, and nothing else.
     pub verified: &'a [VerifiedTokens],

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::config::reader::{Errors, member_path};
-use crate::config::revocation::{PolledList, WhenUnavailable};
+use crate::config::revocation::{Logout, PolledList, WhenUnavailable};
 use crate::config::{Config, KeySharing};
 use crate::denial::{Denial, Reason};
 use crate::jose::jwk::{KeyIssuers, KeyStrength};
@@ -21,6 +21,7 @@ use crate::jwks::schedule::{
 use crate::jwks::source::{Address, Source};
 use crate::jwks::{KeyState, Keys};
 use crate::policy::evaluate::{Evaluation, Patience, Wanted};
+use crate::policy::logout::LogoutReceiver;
 use crate::policy::provider::{MAX_KEY_WAIT, MIN_KEY_WAIT};
 use crate::policy::requirement::Names;
 use crate::policy::verified_tokens::KnownToken;
@@ -57,29 +58,51 @@ pub(super) struct Lists {
     /// The place of the first one among the keys.
     first: usize,
     all: Vec<RemoteList>,
+    /// Where a provider tells of logouts.
+    pub(super) logout: Option<LogoutReceiver>,
 }
 
-/// What the configuration says of lists: the provider's name, and the list.
-pub(super) type Written = Vec<(Option<String>, PolledList)>;
+/// What the configuration says.
+pub(super) struct Written {
+    /// The provider's name, and its list.
+    lists: Vec<(Option<String>, PolledList)>,
+    logout: Option<Logout>,
+}
+
+/// Where lists are, and where logouts arrive.
+pub(super) fn compile(
+    written: Written,
+    names: &Names,
+    sharing: &KeySharing,
+    providers: &mut [Provider],
+    errors: &Errors,
+) -> Lists {
+    let Written { lists, logout } = written;
+    let all = Lists::compile(lists, names, sharing, providers, errors);
+    let logout =
+        logout.and_then(|wire| LogoutReceiver::compile(wire, names, sharing, providers, errors));
+    Lists { first: 0, all, logout }
+}
 
 /// Takes the lists out of a configuration.
 pub(super) fn take(config: &mut Config) -> Written {
-    let own = config.revocation.take().and_then(|revocation| revocation.list);
+    let own = config.revocation.take().unwrap_or_default();
     let providers = config.providers.iter_mut().filter_map(|(name, provider)| {
         let list = provider.revocation.take()?.list?;
         Some((Some(name.clone()), list))
     });
-    own.map(|list| (None, list)).into_iter().chain(providers).collect()
+    let lists = own.list.map(|list| (None, list)).into_iter().chain(providers).collect();
+    Written { lists, logout: own.logout }
 }
 
 impl Lists {
-    pub(super) fn compile(
-        written: Written,
+    fn compile(
+        written: Vec<(Option<String>, PolledList)>,
         names: &Names,
         sharing: &KeySharing,
         providers: &mut [Provider],
         errors: &Errors,
-    ) -> Self {
+    ) -> Vec<RemoteList> {
         let all = written.into_iter().filter_map(|(name, list)| {
             let places = name.as_ref().and_then(|name| names.provider(name).ok());
             RemoteList::compile(name.zip(places), list, sharing, errors)
@@ -92,7 +115,7 @@ impl Lists {
                 provider.claims_read = sorted::list(claims);
             }
         }
-        Self { first: 0, all }
+        all
     }
 
     /// The reason for which a request is refused that may not wait for this.
@@ -216,7 +239,10 @@ impl Evaluation<'_> {
         provider: ProviderIndex,
         known: &KnownToken,
     ) -> Result<Vec<Wanted>, Denial> {
-        let Lists { first, all } = &self.policy.lists;
+        if self.standing.logouts.revoke(&handles(known)) {
+            return Err(Reason::TokenRevoked.into());
+        }
+        let Lists { first, all, .. } = &self.policy.lists;
         let mut wanted = Vec::new();
         for (index, list) in all.iter().enumerate().filter(|(_, list)| list.is_about(provider)) {
             let place = first.saturating_add(index);

@@ -29,6 +29,7 @@ use crate::policy::provider::{MAX_KEY_WAIT, MIN_KEY_WAIT};
 use crate::policy::verified_tokens::KnownToken;
 use crate::policy::{Provider, ProviderIndex, RemoteKeys};
 use crate::revocation::deny_list::MAX_LIST_OCTETS;
+use crate::revocation::logouts::Logouts;
 use crate::revocation::status_list::{Status, StatusError, StatusList};
 use crate::time::UnixTime;
 
@@ -128,6 +129,17 @@ impl StatusLists {
             shared_as,
         })
     }
+}
+
+/// What is known of tokens that are good no longer.
+#[derive(Clone, Copy)]
+pub struct Standing<'a> {
+    /// The logouts that this gate was told of.
+    pub logouts: &'a Logouts,
+    /// The lists of token states that are kept.
+    pub statuses: &'a Statuses,
+    /// The place by which those know the policy's first provider.
+    pub first: ProviderIndex,
 }
 
 /// The lists that tokens named lately.
@@ -299,14 +311,14 @@ impl Evaluation<'_> {
         reference: &Reference<'_>,
         iss: Option<&str>,
     ) -> LookUp {
-        let place = self.first.saturating_add(index);
+        let place = self.standing.first.saturating_add(index);
         let most = lists.wire.max_lists.unwrap_or(DEFAULT_LISTS);
         let wait = || {
             let list = Some(Rc::from(reference.uri));
             LookUp::Wait(Wanted { provider: index, kid: None, list })
         };
-        let Some(kept) = self.statuses.find(place, reference.uri) else {
-            let room = self.statuses.has_room(place, most, self.now);
+        let Some(kept) = self.standing.statuses.find(place, reference.uri) else {
+            let room = self.standing.statuses.has_room(place, most, self.now);
             return if room { wait() } else { LookUp::Unavailable(IN_USE) };
         };
         kept.used.set(self.now);

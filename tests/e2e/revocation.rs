@@ -290,3 +290,65 @@ fn a_status_list_in_envoy(version: &'static str) {
     says(&list(&key, &[0]));
     eventually("it recovers again", || (0..10).all(|_| bed.get(&good).status == 200));
 }
+
+in_both!(a_logout_in_envoy);
+
+/// A logout by a real POST, for every worker; forged ones; and an Envoy that does not show bodies.
+fn a_logout_in_envoy(version: &'static str) {
+    let key = SigningKey::generate(Alg::ES256, "k");
+    let config = json!({
+        "providers": { "p": {
+            "issuer": ISSUER,
+            "audiences": [AUDIENCE],
+            "local_jwks": { "inline_string": jwks(&[&key]).to_string() },
+        } },
+        "revocation": { "logout": {
+            "path": "/logout", "provider_name": "p", "client_ids": ["shop"] } },
+    });
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    let logout = |key: &SigningKey, name: &str| {
+        let mut header = key.header();
+        header["typ"] = json!("logout+jwt");
+        let claims = json!({ "iss": ISSUER, "aud": "shop", "iat": now, "exp": now + 120,
+            "jti": "l", "sub": name,
+            "events": { "http://schemas.openid.net/event/backchannel-logout": {} } });
+        let token = key.sign_with_header(&header, claims.to_string().as_bytes());
+        format!("logout_token={token}")
+    };
+    let post = |body: &str| {
+        Request::new("POST", "/logout")
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(body)
+    };
+    let mut plan = Plan { version, ..Plan::new(config.clone(), 1) };
+    plan.option = Some(("allow_on_headers_stop_iteration", json!(true)));
+    let bed = plan.start();
+    let (alice, bob) = (token(&key, "alice"), token(&key, "bob"));
+    assert_eq!((bed.get(&alice).status, bed.get(&bob).status), (200, 200));
+    let forged = SigningKey::generate(Alg::ES256, "k");
+    let padded = format!("x={}&{}", "y".repeat(20_000), logout(&key, "alice"));
+    for bad in ["", "x", "logout_token=a.b.c", &logout(&forged, "alice"), &padded] {
+        let answer = bed.send(&post(bad));
+        assert_eq!(answer.status, 400, "{bad:.40}");
+        assert_eq!(answer.header("cache-control").as_deref(), Some("no-store"));
+    }
+    assert_eq!(bed.get(&alice).status, 200);
+    let answer = bed.send(&post(&logout(&key, "alice")));
+    assert_eq!((answer.status, answer.text().as_str()), (200, ""));
+    let since = Instant::now();
+    eventually("every worker knows", || (0..20).all(|_| bed.get(&alice).status == 401));
+    println!("every worker knows after {:?} ({version})", since.elapsed());
+    assert!(since.elapsed() < Duration::from_secs(5));
+    assert_eq!(bed.get(&bob).status, 200);
+    assert_eq!(bed.send(&post(&logout(&key, "bob"))).status, 200);
+    eventually("the second, too", || (0..20).all(|_| bed.get(&bob).status == 401));
+    assert_eq!(bed.get(&alice).status, 401);
+    assert_eq!(bed.counter("logout_taken"), 2);
+    assert_eq!(bed.counter("logout_refused_for.signature"), 1);
+    // Where Envoy does not show bodies, nobody waits for ever, and the log says why.
+    let bed = Plan { version, ..Plan::new(config, 1) }.start();
+    let answer = bed.send(&post(&logout(&key, "alice")).timeout(Duration::from_secs(20)));
+    assert_eq!(answer.status, 503);
+    assert!(bed.log().contains("allow_on_headers_stop_iteration"));
+    assert_eq!(bed.get(&alice).status, 200);
+}

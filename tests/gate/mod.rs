@@ -80,6 +80,17 @@ impl Gate {
         }
     }
 
+    /// Tells of a logout, at the address of the documentation.
+    #[track_caller]
+    fn log_out(&mut self, token: &str) {
+        let decision = self.decide(NOW, &[(":method", "POST"), (":path", "/backchannel-logout")]);
+        assert_eq!(told(&decision), "receive");
+        let (body, now) = (format!("logout_token={token}"), UnixTime::from_secs(NOW));
+        let served = self.engine.handle_body(StreamId(1), Some(body.as_bytes()), now);
+        assert_eq!((served.status, &*served.body), (200, ""));
+        self.drain(now);
+    }
+
     /// Lets time come, with all that is due at it.
     pub fn tick(&mut self, now: u64) {
         let now = UnixTime::from_secs(now);
@@ -122,6 +133,7 @@ pub fn told(decision: &Decision) -> String {
         Decision::Forward(_) => "pass".to_owned(),
         Decision::Reject(rejection) => format!("{} {}", rejection.status, rejection.reason.code()),
         Decision::Serve(served) => format!("{} served", served.status),
+        Decision::Receive => "receive".to_owned(),
         Decision::Wait => "wait".to_owned(),
     }
 }
@@ -136,7 +148,8 @@ pub fn challenge(decision: &Decision) -> Option<String> {
 /// Runs the examples of a document; returns how many configurations and requests there were.
 ///
 /// A block of `json` is a configuration, to which keys are added; one of `list` is what is fetched from
-/// the first host that is asked; one of `status` is the claims of a list of token states. A line of a block of `requests` is
+/// the first host that is asked; one of `status` is the claims of a
+/// list of token states, one of `logout` those of a logout token that is posted. A line of a block of `requests` is
 /// the method, the path, headers in brackets, the claims of the token, and what becomes of it;
 /// indented lines under it are headers (`none`: there is no such one) and the body of the answer, or
 /// what was counted.
@@ -165,6 +178,10 @@ pub fn run_examples(document: &str) -> (usize, usize) {
             "status" => {
                 let gate = gate.as_mut().unwrap();
                 gate.status = Some(sign(&keys["main"], "statuslist+jwt", block));
+            }
+            "logout" => {
+                let token = sign(&keys["main"], "logout+jwt", block);
+                gate.as_mut().unwrap().log_out(&token);
             }
             "list" => gate.as_mut().unwrap().answer(NOW, "", "200", block),
             "requests" => {
@@ -233,7 +250,7 @@ impl Gate {
                 (headers.map(|(name, value)| (&**name, &**value)).collect(), &rejection.body)
             }
             Decision::Serve(served) => (served.headers.clone(), &served.body),
-            Decision::Forward(_) | Decision::Wait => (Vec::new(), ""),
+            Decision::Forward(_) | Decision::Receive | Decision::Wait => (Vec::new(), ""),
         };
         let name = detail.split_once(": ");
         match name.filter(|(name, _)| name.bytes().all(|o| o == b'-' || o.is_ascii_lowercase())) {
