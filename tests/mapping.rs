@@ -67,7 +67,9 @@ impl Gate {
                 }
                 Ok(headers)
             }
-            Decision::Wait | Decision::Serve(_) => panic!("nothing to wait for, and no documents"),
+            Decision::Receive | Decision::Wait | Decision::Serve(_) => {
+                panic!("nothing to wait for, and no documents")
+            }
         }
     }
 

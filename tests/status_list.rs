@@ -52,7 +52,7 @@ fn vectors_of_the_draft() {
 fn states_of_every_width() {
     for bits in [1_u8, 2, 4, 8] {
         let most = u8::MAX >> (8 - bits);
-        let states: Vec<u8> = (0..1000_u32).map(|n| (n * 7919 >> 3) as u8 & most).collect();
+        let states: Vec<u8> = (0..1000_u32).map(|n| ((n * 7919) >> 3) as u8 & most).collect();
         let each = usize::from(8 / bits);
         let octets = states.chunks(each).map(|chunk| {
             let placed = chunk.iter().enumerate();
