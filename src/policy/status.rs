@@ -4,7 +4,6 @@
 //! are asked is the configuration's alone.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -145,13 +144,14 @@ pub struct Standing<'a> {
 /// The lists that tokens named lately.
 #[derive(Default)]
 pub struct Statuses {
-    /// By a number that no other one ever had: answers may come late.
-    all: BTreeMap<usize, Kept>,
+    all: Vec<Kept>,
     next: usize,
 }
 
 /// A list that is kept fresh.
 pub struct Kept {
+    /// A number that no other one ever had: answers may come late.
+    place: usize,
     /// Whose tokens name it.
     pub provider: ProviderIndex,
     /// Its address, as tokens say it.
@@ -166,46 +166,46 @@ pub struct Kept {
 impl Statuses {
     /// None yet; the places before this one are taken by others.
     pub fn behind(places: usize) -> Self {
-        Self { all: BTreeMap::new(), next: places }
+        Self { all: Vec::new(), next: places }
     }
 
     /// The places of all lists.
     pub fn places(&self) -> Vec<usize> {
-        self.all.keys().copied().collect()
+        self.all.iter().map(|kept| kept.place).collect()
     }
 
     /// All of them.
     pub fn stores(&self) -> impl Iterator<Item = &KeyStore> {
-        self.all.values().map(|kept| &kept.store)
+        self.all.iter().map(|kept| &kept.store)
     }
 
     /// The list at this place.
     pub fn get(&self, place: usize) -> Option<&Kept> {
-        self.all.get(&place)
+        self.all.iter().find(|kept| kept.place == place)
     }
 
     /// The list at this place.
     pub fn get_mut(&mut self, place: usize) -> Option<&mut Kept> {
-        self.all.get_mut(&place)
+        self.all.iter_mut().find(|kept| kept.place == place)
     }
 
     /// Moves all times back, after the clock did.
     pub fn shift_back(&mut self, span: Duration) {
-        for kept in self.all.values_mut() {
+        for kept in &mut self.all {
             kept.store.shift_back(span);
             kept.used.set(kept.used.get().before(span));
         }
     }
 
     fn find(&self, provider: ProviderIndex, uri: &str) -> Option<&Kept> {
-        self.all.values().find(|kept| kept.provider == provider && &*kept.uri == uri)
+        self.all.iter().find(|kept| kept.provider == provider && &*kept.uri == uri)
     }
 
     /// Whether there is room for one more: an empty place, or one that was not in use lately.
     fn has_room(&self, provider: ProviderIndex, most: u32, now: UnixTime) -> bool {
         let in_use = self
             .all
-            .values()
+            .iter()
             .filter(|kept| kept.provider == provider && now.since(kept.used.get()) < IN_USE);
         in_use.count() < most as usize
     }
@@ -218,7 +218,7 @@ impl Statuses {
         settings: Option<&Provider>,
         now: UnixTime,
     ) {
-        let found = self.all.values_mut();
+        let found = self.all.iter_mut();
         let mut found = found.filter(|kept| kept.provider == provider && kept.uri == *uri);
         if let Some(kept) = found.next() {
             kept.store.want();
@@ -229,13 +229,13 @@ impl Statuses {
             return;
         };
         let most = lists.wire.max_lists.unwrap_or(DEFAULT_LISTS);
-        let own = || self.all.iter().filter(|(_, kept)| kept.provider == provider);
+        let own = || self.all.iter().filter(|kept| kept.provider == provider);
         if own().count() >= most as usize {
-            let oldest = own().min_by_key(|(_, kept)| kept.used.get()).map(|(place, _)| *place);
             if !self.has_room(provider, most, now) {
                 return;
             }
-            oldest.map(|place| self.all.remove(&place));
+            let oldest = own().min_by_key(|kept| kept.used.get()).map(|kept| kept.place);
+            self.all.retain(|kept| Some(kept.place) != oldest);
         }
         let Some(remote) = lists.remote(uri) else { return };
         let RemoteKeys { settings, source, shared_as, .. } = &remote;
@@ -243,13 +243,13 @@ impl Statuses {
         let mut store = store.of_kind(Kind::StatusList);
         store.want();
         let (uri, used) = (Rc::clone(uri), Cell::new(now));
-        self.all.insert(self.next, Kept { provider, uri, remote, store, used });
+        self.all.push(Kept { place: self.next, provider, uri, remote, store, used });
         self.next = self.next.saturating_add(1);
     }
 
     /// Forgets those that nobody asked for lately.
     pub fn forget_unused(&mut self, now: UnixTime) {
-        self.all.retain(|_, kept| now.since(kept.used.get()) < UNUSED);
+        self.all.retain(|kept| now.since(kept.used.get()) < UNUSED);
     }
 }
 

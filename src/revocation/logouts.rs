@@ -4,11 +4,12 @@
 //! What workers tell each other is text that other plugins may have written: it is read strictly, it
 //! only ever adds, and what cannot be true counts for nothing.
 
-use std::collections::BTreeMap;
+use std::cmp::Ordering;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde_json::json;
 
+use crate::json::Node;
 use crate::revocation::deny_list::Handles;
 use crate::time::UnixTime;
 
@@ -20,8 +21,7 @@ pub const MAX_NAME: usize = 255;
 const MAX_OCTETS: usize = MAX_LOGOUTS * 1024;
 
 /// Who is out.
-#[derive(Clone, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Who {
     /// Whose session or user.
     pub iss: String,
@@ -31,9 +31,14 @@ pub struct Who {
     pub sub: Option<String>,
 }
 
+impl Who {
+    fn compare(&self, other: (&str, Option<&str>, Option<&str>)) -> Ordering {
+        (self.iss.as_str(), self.sid.as_deref(), self.sub.as_deref()).cmp(&other)
+    }
+}
+
 /// Since when, and until when that is remembered.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct When {
     /// Tokens of this second and of earlier ones are meant, in seconds of `iat`.
     pub at: u64,
@@ -45,23 +50,36 @@ pub struct When {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Full;
 
-/// All of them.
+/// All of them, in order.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Logouts(BTreeMap<Who, When>);
+pub struct Logouts(Vec<(Who, When)>);
 
 impl Logouts {
     /// Remembers one; the latest of two of the same counts.
     pub fn insert(&mut self, who: Who, when: When) -> Result<(), Full> {
-        if let Some(known) = self.0.get_mut(&who) {
-            known.at = known.at.max(when.at);
-            known.until = known.until.max(when.until);
-            return Ok(());
+        match self.find(&who.iss, who.sid.as_deref(), who.sub.as_deref()) {
+            Ok(place) => {
+                if let Some((_, known)) = self.0.get_mut(place) {
+                    known.at = known.at.max(when.at);
+                    known.until = known.until.max(when.until);
+                }
+                Ok(())
+            }
+            Err(_) if self.0.len() >= MAX_LOGOUTS => Err(Full),
+            Err(place) => {
+                self.0.insert(place, (who, when));
+                Ok(())
+            }
         }
-        if self.0.len() >= MAX_LOGOUTS {
-            return Err(Full);
-        }
-        self.0.insert(who, when);
-        Ok(())
+    }
+
+    fn find(&self, iss: &str, sid: Option<&str>, sub: Option<&str>) -> Result<usize, usize> {
+        self.0.binary_search_by(|(who, _)| who.compare((iss, sid, sub)))
+    }
+
+    fn get(&self, iss: &str, sid: Option<&str>, sub: Option<&str>) -> Option<When> {
+        let place = self.find(iss, sid, sub).ok()?;
+        self.0.get(place).map(|(_, when)| *when)
     }
 
     /// Takes those of others as well; returns whether there are any that they lack.
@@ -71,20 +89,21 @@ impl Logouts {
             let _ = self.insert(who.clone(), *when);
         }
         self.0.iter().any(|(who, when)| {
-            others.0.get(who).is_none_or(|told| told.at < when.at || told.until < when.until)
+            let told = others.get(&who.iss, who.sid.as_deref(), who.sub.as_deref());
+            told.is_none_or(|told| told.at < when.at || told.until < when.until)
         })
     }
 
     /// Moves all times back, after the clock did.
     pub fn shift_back(&mut self, span: Duration) {
-        for when in self.0.values_mut() {
+        for (_, when) in &mut self.0 {
             when.until = when.until.saturating_sub(span.as_secs());
         }
     }
 
     /// Forgets those whose time is over.
     pub fn expire(&mut self, now: UnixTime) {
-        self.0.retain(|_, when| when.until > now.as_secs());
+        self.0.retain(|(_, when)| when.until > now.as_secs());
     }
 
     /// Whether one is about this token.
@@ -93,15 +112,11 @@ impl Logouts {
             return false;
         }
         let Some(iss) = token.iss else { return false };
-        let find = |sid: Option<&str>, sub: Option<&str>| {
-            let text = |text: Option<&str>| text.map(str::to_owned);
-            self.0.get(&Who { iss: iss.to_owned(), sid: text(sid), sub: text(sub) })
-        };
         // A session that has ended stays so, whenever the token was issued.
-        if token.sid.is_some() && find(token.sid, None).is_some() {
+        if token.sid.is_some() && self.find(iss, token.sid, None).is_ok() {
             return true;
         }
-        let user = token.sub.and_then(|sub| find(None, Some(sub)));
+        let user = token.sub.and_then(|sub| self.get(iss, None, Some(sub)));
         // A token that does not say when it was issued may be as old as any.
         user.is_some_and(|when| token.iat.is_none_or(|iat| iat <= when.at))
     }
@@ -118,27 +133,43 @@ impl Logouts {
 
     /// As text for other workers.
     pub fn encode(&self) -> Vec<u8> {
-        let list: Vec<_> = self.0.iter().collect();
-        serde_json::to_vec(&list).unwrap_or_default()
+        let list = self
+            .0
+            .iter()
+            .map(|(who, when)| json!([who.iss, who.sid, who.sub, when.at, when.until]).to_string());
+        format!("[{}]", list.collect::<Vec<_>>().join(",")).into_bytes()
     }
 
     /// Reads such a text; what is none, or longer than ours ever is, counts as empty. None is
     /// remembered for longer than `longest` seconds.
     pub fn decode(text: &[u8], now: UnixTime, longest: u64) -> Self {
-        let text = Some(text).filter(|text| text.len() <= MAX_OCTETS);
-        let list: Option<Vec<(Who, When)>> =
-            text.and_then(|text| serde_json::from_slice(text).ok());
-        let list = list.unwrap_or_default().into_iter();
-        let latest = now.as_secs().saturating_add(longest);
-        let is_sound = |(who, when): &(Who, When)| {
-            let names = [Some(&who.iss), who.sid.as_ref(), who.sub.as_ref()];
-            when.until > now.as_secs()
-                && names.into_iter().flatten().all(|name| name.len() <= MAX_NAME * 4)
-        };
         let mut all = Self::default();
-        for (who, when) in list.filter(is_sound) {
-            let _ = all.insert(who, When { until: when.until.min(latest), ..when });
+        if text.len() > MAX_OCTETS {
+            return all;
+        }
+        let Ok(Node::List(list)) = Node::parse(text) else { return all };
+        let latest = now.as_secs().saturating_add(longest);
+        for (who, when) in list.iter().filter_map(read) {
+            if when.until > now.as_secs() {
+                let _ = all.insert(who, When { until: when.until.min(latest), ..when });
+            }
         }
         all
     }
+}
+
+fn read(node: &Node<'_>) -> Option<(Who, When)> {
+    let Node::List(parts) = node else { return None };
+    let [iss, sid, sub, at, until] = parts.as_slice() else { return None };
+    let name = |node: &Node<'_>| match node {
+        Node::Null => Some(None),
+        Node::Text(text) if text.len() <= MAX_NAME => Some(Some(text.clone().into_owned())),
+        _ => None,
+    };
+    let seconds = |node: &Node<'_>| match node {
+        Node::Number(number) => number.as_u64(),
+        _ => None,
+    };
+    let who = Who { iss: iss.as_text()?.to_owned(), sid: name(sid)?, sub: name(sub)? };
+    Some((who, When { at: seconds(at)?, until: seconds(until)? }))
 }

@@ -305,10 +305,10 @@ fn a_logout_in_envoy(version: &'static str) {
         "revocation": { "logout": {
             "path": "/logout", "provider_name": "p", "client_ids": ["shop"] } },
     });
-    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
     let logout = |key: &SigningKey, name: &str| {
         let mut header = key.header();
         header["typ"] = json!("logout+jwt");
+        let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
         let claims = json!({ "iss": ISSUER, "aud": "shop", "iat": now, "exp": now + 120,
             "jti": "l", "sub": name,
             "events": { "http://schemas.openid.net/event/backchannel-logout": {} } });
