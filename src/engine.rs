@@ -262,8 +262,8 @@ impl Engine {
         if budget.has_uncompared() {
             self.effects.push_back(Effect::Count(Counter::Uncompared));
         }
-        if let Some(error) = budget.bad_list() {
-            self.effects.push_back(Effect::Count(Counter::UnusableList(error.code())));
+        if let Some((place, error)) = budget.bad_list() {
+            self.note_bad_list(place, error.code());
         }
         if budget.met_distrusted_key() {
             self.count(Counter::DistrustedKey);

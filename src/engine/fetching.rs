@@ -133,7 +133,7 @@ impl Engine {
                         let id = FetchId { provider, number: ask.number, leg: ask.leg };
                         let for_kid = ask.for_kid;
                         let request = FetchRequest::new(ask, remote);
-                        if for_kid {
+                        if for_kid && provider < self.verified.len() {
                             self.count(Counter::Of(provider, KeyEvent::LookedForKid));
                         }
                         Effect::Fetch { id, request }

@@ -57,6 +57,15 @@ impl Engine {
         statuses.want(wanted.provider, uri, provider, *now);
     }
 
+    /// A list is at hand that does not count: a better one is asked for, as soon as the cooldown allows.
+    pub(super) fn note_bad_list(&mut self, place: usize, cause: &'static str) {
+        self.count(Counter::UnusableList(cause));
+        if let Some(store) = self.store_mut(place) {
+            store.want();
+        }
+        self.settle();
+    }
+
     /// What a fetch of a list of states came to; true when it was one.
     pub(super) fn note_status(&mut self, place: usize, changed: &Changed) -> bool {
         let Some(kept) = self.statuses.get(place) else { return false };

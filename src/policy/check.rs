@@ -34,7 +34,7 @@ pub struct Budget {
     known: Cell<usize>,
     distrusted: Cell<bool>,
     uncompared: Cell<bool>,
-    bad_list: Cell<Option<StatusError>>,
+    bad_list: Cell<Option<(usize, StatusError)>>,
 }
 
 impl Default for Budget {
@@ -73,12 +73,12 @@ impl Budget {
     }
 
     /// Notes that a list of token states was fetched, and does not count.
-    pub(super) fn note_bad_list(&self, error: StatusError) {
-        self.bad_list.set(Some(error));
+    pub(super) fn note_bad_list(&self, place: usize, error: StatusError) {
+        self.bad_list.set(Some((place, error)));
     }
 
-    /// Why such a list did not count.
-    pub fn bad_list(&self) -> Option<StatusError> {
+    /// The place of such a list, and why it did not count.
+    pub fn bad_list(&self) -> Option<(usize, StatusError)> {
         self.bad_list.get()
     }
 

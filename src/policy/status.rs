@@ -338,12 +338,12 @@ impl Evaluation<'_> {
         });
         match came_to {
             Ok(Ok(list)) if list.has_expired(self.now) => {
-                self.budget.note_bad_list(StatusError::Expired);
+                self.budget.note_bad_list(kept.place, StatusError::Expired);
                 LookUp::Unavailable(Duration::ZERO)
             }
             Ok(Ok(list)) => LookUp::Status(list.get(reference.index)),
             Ok(Err(error)) => {
-                self.budget.note_bad_list(error);
+                self.budget.note_bad_list(kept.place, error);
                 LookUp::Unavailable(Duration::ZERO)
             }
             Err(look_up) => look_up,
