@@ -93,12 +93,17 @@ impl Denial {
             None => Told { status, headers: Vec::new(), body: text.into() },
         };
         let mut headers = Vec::new();
+        let metadata = manner.resource_metadata;
         // A status that is to hide the reason would be betrayed by a challenge.
-        if matches!(told.status, 401 | 403) && status != 503 && !manner.strip {
-            let challenge = self.challenge(head, manner.resource_metadata);
-            headers.extend(challenge.map(|challenge| ("www-authenticate".to_owned(), challenge)));
+        let challenge = (matches!(told.status, 401 | 403) && status != 503)
+            .then(|| self.challenge(head, metadata))
+            .flatten()
+            // RFC 9110 section 15.5.2: no 401 without one.
+            .or_else(|| (told.status == 401).then(|| challenge::plain(head, metadata)));
+        if let Some(challenge) = challenge.filter(|_| !manner.strip) {
+            headers.push(("www-authenticate".to_owned(), challenge));
         }
-        if let Some(wait) = self.retry_after.filter(|_| status == 503) {
+        if let Some(wait) = self.retry_after.filter(|_| status == 503 && told.status != 401) {
             // Whole seconds, rounded up, at least one: zero would invite a storm.
             let seconds = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).max(1);
             headers.push(("retry-after".to_owned(), seconds.to_string()));

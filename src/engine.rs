@@ -15,7 +15,7 @@ mod roll_out;
 mod statuses;
 mod waiting;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use crate::denial::{Denial, Manner, Reason, Rejection};
@@ -58,6 +58,8 @@ pub struct Engine {
     told_of_distrust: bool,
     log_limit: LogLimit,
     roll_out_log: LogLimit,
+    /// Keys that are looked for without anybody who waits, and since when.
+    unattended: BTreeMap<Wanted, UnixTime>,
     now: UnixTime,
     /// Before this, no key store wants anything: most requests need not look.
     due: UnixTime,
@@ -93,6 +95,7 @@ impl Engine {
             told_of_distrust: false,
             log_limit: LogLimit::default(),
             roll_out_log: LogLimit::default(),
+            unattended: BTreeMap::new(),
             now: UnixTime::default(),
             due: UnixTime::MAX,
         }
@@ -123,7 +126,7 @@ impl Engine {
             decided => decided,
         };
         match decided {
-            Decided::Allowed(edits) => Decision::Forward(edits),
+            Decided::Allowed { edits, .. } => Decision::Forward(edits),
             Decided::Denied(rejection) => Decision::Reject(rejection),
             Decided::MustWait(wanted) => {
                 self.count(Counter::Waited);
@@ -224,15 +227,12 @@ impl Engine {
 
     fn decide(&mut self, head: &RequestHead, arrived: UnixTime, patience: Patience) -> Decided {
         let decided = match self.evaluate(head, arrived, patience) {
-            Verdict::Allow(permit) => self.allow(permit),
+            Verdict::Allow(permit) => self.allow(permit, None),
             Verdict::Deny(denial) => Decided::Denied(self.reject(denial, head)),
             Verdict::Report { permit, denial, wanted } => {
                 self.report(&denial);
-                if !wanted.is_empty() {
-                    self.want(&wanted);
-                    self.drive();
-                }
-                self.allow(permit)
+                self.want_unattended(wanted, arrived);
+                self.allow(permit, Some(denial.reason))
             }
             Verdict::Wait(wanted) => Decided::MustWait(wanted),
         };
@@ -240,9 +240,9 @@ impl Engine {
         decided
     }
 
-    fn allow(&mut self, permit: Permit) -> Decided {
+    fn allow(&mut self, permit: Permit, reported: Option<Reason>) -> Decided {
         self.count(Counter::Allowed);
-        Decided::Allowed(permit.into_edits())
+        Decided::Allowed { edits: permit.into_edits(), reported }
     }
 
     fn evaluate(&mut self, head: &RequestHead, arrived: UnixTime, patience: Patience) -> Verdict {
@@ -287,7 +287,9 @@ impl Engine {
                 false => Patience::Left,
             };
             match self.decide(&waiting.head, waiting.arrived, patience) {
-                Decided::Allowed(edits) => self.effects.push_back(Effect::Resume(stream, edits)),
+                Decided::Allowed { edits, .. } => {
+                    self.effects.push_back(Effect::Resume(stream, edits));
+                }
                 Decided::Denied(rejection) => {
                     self.effects.push_back(Effect::Reject(stream, rejection));
                 }
@@ -307,7 +309,8 @@ impl Engine {
     /// A request that would have to wait, and cannot: optional tokens may let it pass.
     fn decide_without_room(&mut self, head: &RequestHead) -> Decided {
         let decided = match self.evaluate(head, self.now, Patience::Exhausted) {
-            Verdict::Allow(permit) | Verdict::Report { permit, .. } => self.allow(permit),
+            Verdict::Allow(permit) => self.allow(permit, None),
+            Verdict::Report { permit, denial, .. } => self.allow(permit, Some(denial.reason)),
             Verdict::Deny(_) | Verdict::Wait(_) => {
                 let retry_after = Some(RETRY_WHEN_CROWDED);
                 let denial = Denial { retry_after, ..Reason::TooManyWaiting.into() };
@@ -374,7 +377,11 @@ impl Engine {
 }
 
 enum Decided {
-    Allowed(RequestEdits),
+    Allowed {
+        edits: RequestEdits,
+        /// Why it would have been refused, where that is only reported.
+        reported: Option<Reason>,
+    },
     Denied(Rejection),
     MustWait(Vec<Wanted>),
 }

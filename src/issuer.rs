@@ -46,6 +46,9 @@ impl IssuerPattern {
                     "a variable's name has 1 to 32 letters, digits and `_`, a letter first",
                 );
             }
+            if variables.len() >= MAX_VARIABLES {
+                return Err("a pattern has at most 4 variables");
+            }
             if variables.iter().any(|variable| variable.name == name) {
                 return Err("two variables have the same name");
             }
@@ -56,9 +59,6 @@ impl IssuerPattern {
                 );
             }
             variables.push(Variable { name: name.to_owned(), rest });
-        }
-        if variables.len() > MAX_VARIABLES {
-            return Err("a pattern has at most 4 variables");
         }
         Ok(Self { start, variables })
     }

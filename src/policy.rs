@@ -11,6 +11,7 @@ pub mod identity;
 mod issuer;
 pub mod key_source;
 pub mod logout;
+mod path_start;
 mod protected_resource;
 mod protobuf_value;
 pub mod provider;
@@ -28,7 +29,7 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use crate::authorize::Condition;
-use crate::config::reader::{ConfigError, Errors, member_path};
+use crate::config::reader::{ConfigError, Errors};
 use crate::config::{self, Config, Mode};
 use crate::denial::{Manner, Responses};
 use crate::jose::table_memory::{DEFAULT_TABLE_OCTETS, TableMemory};
@@ -36,9 +37,11 @@ use crate::policy::authorization::{Policies, template};
 use crate::policy::identity::{IdentityHeaders, identity_parameters};
 use crate::policy::issuer::Split;
 pub use crate::policy::key_source::{KeySource, RemoteKeys};
+use crate::policy::path_start::{PathStart, StartPattern};
 pub use crate::policy::protected_resource::Served;
 use crate::policy::protected_resource::{ProtectedResource, metadata_address, serve};
 pub use crate::policy::provider::Provider;
+use crate::policy::provider::refuse_token_headers;
 use crate::policy::requirement::{Names, Requirement};
 use crate::policy::revocation::Lists;
 pub use crate::policy::revocation::RemoteList;
@@ -64,6 +67,8 @@ pub struct Policy {
     strip_failure_response: bool,
     bypass_cors_preflight: bool,
     rules: Vec<Rule>,
+    /// How the paths of each rule begin, side by side in memory.
+    starts: Vec<StartPattern>,
     state_rules: Option<StateRules>,
     fallback: Requirement,
     identity_headers: IdentityHeaders,
@@ -202,10 +207,8 @@ impl Policy {
         refuse_unstable_routes(&rules, &policies, &providers, &status_headers, &errors);
         refuse_token_headers(&status_headers, &providers, &errors);
         let written = rules.iter().flat_map(|rule| rule.writes.header_names());
-        let resources = config.protected_resources.into_iter();
-        let resources: Vec<_> = resources
-            .filter_map(|wire| ProtectedResource::compile(wire, &providers, &errors))
-            .collect();
+        let resources =
+            ProtectedResource::compile_all(config.protected_resources, &providers, &errors);
         let responses = Responses::compile(config.error_responses, &errors);
         if config.strip_failure_response && responses.is_some() {
             errors.push("error_responses", "`strip_failure_response` leaves nothing of them");
@@ -226,6 +229,7 @@ impl Policy {
             },
             providers,
             table_memory: Rc::clone(table_memory),
+            starts: rules.iter().map(|rule| rule.matcher.start()).collect(),
             rules,
             state_rules,
             fallback,
@@ -285,7 +289,9 @@ impl Policy {
         if self.bypass_cors_preflight && head.is_cors_preflight() {
             return None;
         }
-        let rule = self.rules.iter().find(|rule| rule.matcher.matches(head));
+        let start = PathStart::of(head.path());
+        let starting = self.starts.iter().zip(&self.rules).filter(|(own, _)| own.may_fit(start));
+        let rule = starting.map(|(_, rule)| rule).find(|rule| rule.matcher.matches(head));
         let requirement = rule.map(|rule| &rule.requirement);
         Some(Asked {
             requirement: requirement
@@ -380,16 +386,4 @@ fn note_claims_read(
     }
     let writes = rules.iter().any(|rule| rule.writes.read_claims());
     writes || !conditions.is_empty() || policies.is_some() || step_up.is_some()
-}
-
-/// The header that tells of a failed token must not be one that holds tokens.
-fn refuse_token_headers(status_headers: &[String], providers: &[Provider], errors: &Errors) {
-    for provider in providers {
-        for name in status_headers.iter().filter(|name| provider.takes_tokens_from_header(name)) {
-            errors.push(
-                &member_path("providers", &provider.configured),
-                format!("takes tokens from `{name}`, a requirement's `verification_status_header`"),
-            );
-        }
-    }
 }

@@ -4,8 +4,10 @@
 mod gate;
 
 use gate::{Gate, NOW, challenge, run_examples, told};
-use jwt_gate::engine::{Counter, Decision};
+use jwt_gate::engine::{Counter, Decision, StreamId};
 use jwt_gate::policy::Policy;
+use jwt_gate::request::RequestHead;
+use jwt_gate::time::UnixTime;
 use jwt_gate_demo::keys::{Alg, SigningKey, jwks};
 use serde_json::{Value, json};
 
@@ -58,6 +60,60 @@ fn nothing_of_the_request_gets_into_a_body() {
     }
 }
 
+/// RFC 9110 section 15.5.2.
+#[test]
+fn no_401_goes_without_a_challenge() {
+    let key = key();
+    let config = json!({
+        "rules": [{ "match": { "prefix": "/" }, "requires": { "provider_name": "p" },
+            "authorization": { "claim": ["a"], "string_match": "b" } }],
+        "error_responses": { "overrides": [
+            { "reasons": ["claims_not_allowed", "keys_unavailable"], "status": 401 },
+            { "reasons": ["token_missing"], "status": 403 },
+            { "reasons": ["expired"], "status": 409 },
+        ] },
+    });
+    let mut gate = Gate::new(&with(&key, config));
+    let mut ask = |token: Option<String>| {
+        let bearer = format!("Bearer {}", token.clone().unwrap_or_default());
+        let headers: Vec<_> = token.iter().map(|_| ("authorization", &*bearer)).collect();
+        let decision = gate.decide(NOW, &headers);
+        (told(&decision), challenge(&decision).unwrap_or_default())
+    };
+    let plain = "Bearer realm=\"http://h/\"".to_owned();
+    let answer = ask(Some(key.sign(&json!({}))));
+    assert_eq!(answer, ("401 claims_not_allowed".to_owned(), plain.clone()));
+    assert_eq!(ask(None), ("403 token_missing".to_owned(), plain));
+    assert_eq!(
+        ask(Some(key.sign(&json!({ "exp": 1 })))),
+        ("409 expired".to_owned(), String::new())
+    );
+    // An issuer that cannot be reached, as the client's fault: with a challenge, and no time to wait.
+    let mut config = with(&key, json!({ "rules": everywhere(), "mode": "enforce" }));
+    config["error_responses"] = json!({ "overrides": [{ "statuses": [503], "status": 401 }] });
+    let provider = &mut config["providers"]["p"];
+    provider["local_jwks"] = json!(null);
+    let uri = json!({ "uri": "https://i.example/k", "cluster": "c", "timeout": "1s" });
+    provider["remote_jwks"] = json!({ "http_uri": uri });
+    let mut gate = Gate::new(&config);
+    let token = format!("Bearer {}", key.sign(&json!({})));
+    let mut decision = Decision::Wait;
+    // More than may wait.
+    for stream in 0..2000 {
+        decision = gate.engine.handle_request(
+            StreamId(stream),
+            RequestHead::new(vec![
+                (b":path".to_vec(), b"/".to_vec()),
+                (b"authorization".to_vec(), token.clone().into_bytes()),
+            ]),
+            UnixTime::from_secs(NOW),
+        );
+    }
+    let Decision::Reject(rejection) = &decision else { panic!("{decision:?}") };
+    let names: Vec<_> = rejection.headers.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!((rejection.status, names), (401, vec!["www-authenticate"]));
+}
+
 #[test]
 fn step_up_is_judged_anew_for_known_tokens() {
     let key = key();
@@ -106,10 +162,12 @@ fn challenges_name_the_most_precise_resource() {
     let config = json!({
         "rules": everywhere(),
         "protected_resources": [
-            resource("https://API.example:443"),
+            resource("https://api.example"),
             resource("https://api.example/a/"),
             resource("https://api.example/a/b"),
             { "resource": "http://localhost:8080/any", "hosts": ["*"] },
+            { "resource": "http://[::1]/six" },
+            { "resource": "http://[::1]:81/six" },
         ],
     });
     let mut gate = Gate::new(&with(&key(), config));
@@ -134,6 +192,8 @@ fn challenges_name_the_most_precise_resource() {
     assert_eq!(named("/x", "elsewhere", &[]), None);
     assert_eq!(named("/x", "api.example:8443", &[]), None);
     assert_eq!(named("/new", "internal", &[("x-envoy-original-path", "/a/b?q")]), at(api, "/a/b"));
+    assert_eq!(named("/six", "[::1]", &[]), at("http://[::1]", "/six"));
+    assert_eq!(named("/six/x", "[::1]:81", &[]), at("http://[::1]:81", "/six"));
     let serve = |gate: &mut Gate, path: &str, host: &str| {
         told(&gate.decide(NOW, &[(":path", path), (":authority", host)]))
     };
@@ -210,11 +270,20 @@ fn the_candidate_has_its_own_tokens_and_decides_nothing() {
     assert_eq!(counted(&gate, "shadow_other_changes"), 1);
     assert_eq!(counted(&gate, "shadow_same"), 1);
 
-    // It is judged by what it makes of a request, so what it only reports passes.
+    // Modes are no matter of who should get in.
     config["shadow"] = json!({ "mode": "report_only" });
     let mut gate = Gate::new(&config);
     assert_eq!(gate.get("/", "x"), "401 token_malformed");
-    assert_eq!(counted(&gate, "shadow_allows_for.token_malformed"), 1);
+    assert_eq!(counted(&gate, "shadow_same"), 1);
+    let mut reported = with(&key, json!({ "mode": "report_only", "rules": everywhere() }));
+    let mut stricter = everywhere();
+    stricter[0]["authorization"] = json!({ "scopes": { "any": ["new"] } });
+    reported["shadow"] = json!({ "rules": stricter });
+    let mut gate = Gate::new(&reported);
+    assert_eq!(gate.get("/", &good), "pass");
+    assert_eq!(counted(&gate, "shadow_denies_for.insufficient_scope"), 1);
+    assert_eq!(gate.get("/", "x"), "pass");
+    assert_eq!(counted(&gate, "shadow_same"), 1);
 }
 
 #[test]

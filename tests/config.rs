@@ -1039,6 +1039,14 @@ fn answers_and_modes_and_their_mistakes() {
         ),
         (
             "error_responses",
+            over(json!({ "reasons": ["host_failed"], "status": 500 })),
+            vec![
+                "error_responses.overrides[0].reasons[0]: has an answer of its own: there may be no \
+                 configuration then",
+            ],
+        ),
+        (
+            "error_responses",
             over(json!({ "body": "%reason%" })),
             vec![
                 "error_responses.overrides[0].body: expected `%MESSAGE%`, `%REASON%`, `%STATUS%`, \
@@ -1050,7 +1058,9 @@ fn answers_and_modes_and_their_mistakes() {
             "protected_resources",
             json!([{}, { "resource": "http://api.example" }, { "resource": "https://a/?b" },
                 { "resource": "https://a/\"" }, { "resource": "api", "metadata": [] },
-                { "resource": "https://a", "metadata": { "resource": 1, "signed_metadata": 2 } }]),
+                { "resource": "https://a", "metadata": { "resource": 1, "signed_metadata": 2 } },
+                { "resource": "https://A.example:443/" }, { "resource": "http://[::2]/" },
+                { "resource": "https://a", "hosts": ["*.a", "https://a", "a/", "a:80"] }]),
             vec![
                 "+protected_resources[0]: `resource` is required",
                 "+protected_resources[1].resource: expected an https address",
@@ -1060,6 +1070,12 @@ fn answers_and_modes_and_their_mistakes() {
                 "+protected_resources[4].resource: expected an https address",
                 "+protected_resources[5].metadata: `resource` is a field of its own, beside `metadata`",
                 "+protected_resources[5].metadata: `signed_metadata` cannot be made here",
+                "+protected_resources[6].resource: expected an https address",
+                "+protected_resources[7].resource: expected an https address",
+                "+protected_resources[8].hosts[0]: expected a host such as",
+                "+protected_resources[8].hosts[1]: expected a host such as",
+                "+protected_resources[8].hosts[2]: expected a host such as",
+                "+protected_resources[8].resource: is in the list twice",
             ],
         ),
         (
@@ -1179,7 +1195,7 @@ fn what_tokens_become() {
         with(
             "/providers/local/set_headers",
             json!([{ "key": "x-a", "value": "a\nb" }, { "key": "x-a", "value": " a" },
-                { "key": "te", "value": "a" }, { "key": "x-a" }]),
+                { "key": "te", "value": "a" }, { "key": "x-a" }, { "key": "Cookie", "value": "a" }]),
         ),
         &[
             &format!("providers.local.set_headers[0].value: {bad}"),
@@ -1187,6 +1203,8 @@ fn what_tokens_become() {
             "providers.local.set_headers[2].key: this header frames or routes the request and cannot \
          carry a claim",
             "providers.local.set_headers[3]: `value` is required",
+            "providers.local.set_headers[4].key: this header holds the client's cookies and cannot carry \
+         a claim",
         ],
     );
     check(

@@ -643,6 +643,46 @@ fn a_rotated_key_is_looked_up_once() {
     assert_eq!(gate.request(8, &[("authorization", &of_old)]), Decision::Wait);
 }
 
+/// Nobody waits for a candidate, nor where refusals are only reported; what is looked for in vain is
+/// found out all the same.
+#[test]
+fn unknown_kids_are_found_out_without_anybody_who_waits() {
+    let (key, other) = (key(), SigningKey::generate(Alg::ES256, "other"));
+    let rules = json!([{ "match": { "prefix": "/" }, "requires": { "provider_name": "p" } }]);
+    let token = bearer(&key.sign(&claims(json!({}))));
+    let mut local = remote(json!({}));
+    local.as_object_mut().unwrap().remove("remote_jwks");
+    local["local_jwks"] = json!({ "inline_string": jwks(&[&key]).to_string() });
+    let candidate = json!({ "providers": { "p": local }, "rules": rules,
+        "shadow": { "providers": { "p": remote(json!({})) } } });
+    let reporting =
+        json!({ "providers": { "p": remote(json!({})) }, "rules": rules, "mode": "report_only" });
+    for (config, before, after) in [
+        (candidate, "shadow_undecided", "shadow_denies_for.key_unknown"),
+        (reporting, "report_only_for.keys_unavailable", "report_only_for.key_unknown"),
+    ] {
+        let mut gate = Gate::new(&config);
+        let id = gate.next_fetch();
+        gate.answer(id, Ok(&jwks(&[&other])));
+        gate.tick(10_000);
+        let counted = |gate: &mut Gate, stream: u32| {
+            gate.counted.clear();
+            let decision = gate.request(stream, &[("authorization", &token)]);
+            assert!(matches!(decision, Decision::Forward(_)), "{decision:?}");
+            let names = gate.counted.iter().map(|counter| gate.engine.counter_name(*counter));
+            names.collect::<Vec<_>>().join(" ")
+        };
+        let first = counted(&mut gate, 1);
+        assert!(first.contains(before), "{first}");
+        gate.tick(15);
+        let id = gate.next_fetch();
+        gate.answer(id, Ok(&jwks(&[&other])));
+        let second = counted(&mut gate, 2);
+        assert!(second.contains(after) && !second.contains(before), "{second}");
+        assert_eq!(gate.engine.waiting(), 0);
+    }
+}
+
 #[test]
 fn a_flood_of_invented_kids_costs_one_fetch_per_cooldown() {
     let key = key();

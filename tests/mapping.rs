@@ -132,7 +132,7 @@ fn examples_in_the_documentation() {
             requests += 1;
         }
     }
-    assert_eq!((configurations, requests), (4, 40));
+    assert_eq!((configurations, requests), (4, 45));
 }
 
 /// What clients send under these names goes, in every spelling, whether or not there is a claim.
@@ -412,6 +412,14 @@ fn the_new_path_is_what_is_authorized() {
         let seen = gate.ask("/t/me/x", Some(r#"{"t": "a"}"#), &[("x-q", &token)]);
         assert_eq!(seen, expected, "{other}");
     }
+    // So do the requirement's own conditions.
+    let own = json!({ "requires": { "provider_name": "p",
+            "authorization": { "claim": "ts", "list_match": { "any": { "request_match": { "path_variable": "t" } } } } },
+        "claim_to_path": [{ "path_variable": "t", "claim_name": "t" }] });
+    let mut gate = with_segments(json!([rule("/t/{t}/x", own)]), json!({}));
+    let other = r#"{"ts": ["a"], "t": "b"}"#;
+    assert_eq!(gate.ask("/t/a/x", Some(other), &[]), "403 claims_not_allowed");
+    assert_eq!(gate.ask("/t/a/x", Some(r#"{"ts": ["a", "b"], "t": "b"}"#), &[]), "/t/b/x");
     let maybe = json!({ "requires": { "allow_missing": {} },
         "claim_to_path": [{ "path_variable": "t", "claim_name": "t" }] });
     let mut gate = with_segments(json!([rule("/t/{t}/x", maybe)]), json!({}));

@@ -316,7 +316,7 @@ fn lists_that_only_report_and_lists_of_candidates() {
     assert_eq!(gate.get("/", &token(&key, "t1")), "pass");
     assert!(counted(&mut gate).contains("shadow_undecided"));
     gate.answer(NOW, "list.test", "200", T1);
-    assert!(counted(&mut gate).contains("jwt_gate.shadow.revocation_fetch_success"));
+    assert!(counted(&mut gate).contains("jwt_gate.shadow_revocation_fetch_success"));
     assert_eq!(gate.get("/", &token(&key, "t1")), "pass");
     assert!(counted(&mut gate).contains("shadow_denies_for.token_revoked"));
     assert_eq!(gate.get("/", &token(&key, "t2")), "pass");

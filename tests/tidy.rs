@@ -225,6 +225,43 @@ fn claims_name_tests_that_exist() {
     check("docs/keys.md", 4, &[]);
 }
 
+/// The labels that the documents promise, by the expressions that `envoy.yaml` has.
+#[test]
+fn names_of_metrics_become_labels() {
+    let expressions = |text: &str| -> Vec<String> {
+        let found = text.split("regex: '").skip(1).filter_map(|rest| rest.split_once('\''));
+        found.map(|(expression, _)| expression.to_owned()).collect()
+    };
+    let told = expressions(&read("docs/configuration.md"));
+    assert_eq!(told.len(), 3);
+    assert_eq!(told, expressions(&read("envoy.yaml")));
+    let told: Vec<_> = told.iter().map(|text| regex_lite::Regex::new(text).unwrap()).collect();
+    for (name, labels) in [
+        ("allowed", ["", "", ""]),
+        ("edge.allowed", ["edge", "", ""]),
+        ("denied_for.denied_by_policy", ["", "", "denied_by_policy"]),
+        ("edge.denied_for.allowed_by_no_policy", ["edge", "", "allowed_by_no_policy"]),
+        ("report_only_for.denied_by_policy", ["", "", "denied_by_policy"]),
+        ("edge.report_only", ["edge", "", ""]),
+        ("shadow_denies_for.allowed_by_no_policy", ["", "", "allowed_by_no_policy"]),
+        ("edge.shadow_other_reason_for.expired", ["edge", "", "expired"]),
+        ("provider.main.waited", ["", "main", ""]),
+        ("edge.provider.main.jwks_fetch_failed_for.status", ["edge", "main", "status"]),
+        ("shadow_provider.main.waited", ["", "main", ""]),
+        ("edge.shadow_provider.main.jwks_keys_skipped.weak", ["edge", "main", "weak"]),
+        ("served", ["", "", ""]),
+        ("edge.jwt_cache_hit", ["edge", "", ""]),
+        ("edge.jwks_fetch_success", ["edge", "", ""]),
+    ] {
+        let name = format!("wasmcustom.jwt_gate.{name}");
+        let found = told.iter().map(|expression| {
+            let groups = expression.captures(&name);
+            groups.and_then(|groups| groups.get(2)).map_or("", |group| group.as_str())
+        });
+        assert_eq!(found.collect::<Vec<_>>(), labels, "{name}");
+    }
+}
+
 /// The configuration reference has every field that the reader knows.
 #[test]
 fn every_field_is_in_the_reference() {

@@ -54,11 +54,18 @@ pub(super) fn header_value(node: &Node<'_>) -> Option<String> {
     Some(value)
 }
 
-/// A header that the gate writes: not one that frames or routes the request.
+/// A header that the gate writes: not one that frames or routes the request, nor that of the cookies,
+/// of which tokens are taken out one by one.
 pub(super) fn identity_header(node: Option<Node<'_>>) -> String {
     let name = node.as_ref().and_then(header_name).unwrap_or_default();
-    if let Some(node) = node.filter(|_| FRAMING.contains(&name.as_str())) {
-        node.error("this header frames or routes the request and cannot carry a claim");
+    match node {
+        Some(node) if FRAMING.contains(&name.as_str()) => {
+            node.error("this header frames or routes the request and cannot carry a claim");
+        }
+        Some(node) if name == "cookie" => {
+            node.error("this header holds the client's cookies and cannot carry a claim");
+        }
+        _ => {}
     }
     name
 }

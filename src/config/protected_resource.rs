@@ -31,12 +31,22 @@ impl ProtectedResource {
         Self {
             path: fields.path().to_owned(),
             resource: fields.required_text("resource"),
-            hosts: fields.texts("hosts"),
+            hosts: fields.list("hosts", host),
             authorization_servers: fields.texts("authorization_servers"),
             scopes_supported: fields.texts("scopes_supported"),
             metadata: fields.get("metadata").and_then(|node| members(&node)).unwrap_or_default(),
         }
     }
+}
+
+/// A host with its port, if there is one; `*`: any.
+fn host(node: Node<'_>) -> Option<String> {
+    let host = node.non_empty_text()?;
+    let plain = |octet: u8| octet.is_ascii_alphanumeric() || b"-._:[]".contains(&octet);
+    if host != "*" && !host.bytes().all(plain) {
+        node.error("expected a host such as api.example or api.example:8443, or `*` for any");
+    }
+    Some(host)
 }
 
 fn members(node: &Node<'_>) -> Option<Map<String, Value>> {

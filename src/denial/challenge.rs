@@ -26,11 +26,18 @@ impl Denial {
             (reason, _) if reason.is_about_authorization() => return None,
             _ => ", error=\"invalid_token\"".to_owned(),
         };
-        let metadata =
-            resource_metadata.map(|address| format!(", resource_metadata=\"{address}\""));
-        let metadata = metadata.unwrap_or_default();
-        Some(format!("Bearer realm=\"{}\"{error}{metadata}", realm(head)))
+        Some(challenge(head, &error, resource_metadata))
     }
+}
+
+/// A challenge that says nothing of the reason.
+pub(super) fn plain(head: &RequestHead, resource_metadata: Option<&str>) -> String {
+    challenge(head, "", resource_metadata)
+}
+
+fn challenge(head: &RequestHead, error: &str, resource_metadata: Option<&str>) -> String {
+    let metadata = resource_metadata.map(|address| format!(", resource_metadata=\"{address}\""));
+    format!("Bearer realm=\"{}\"{error}{}", realm(head), metadata.unwrap_or_default())
 }
 
 /// Longest path in the realm, in octets, as natively.

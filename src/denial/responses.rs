@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use http::StatusCode;
 use serde_json::json;
 
 use crate::config::error_responses::{self as wire, Format, Piece};
@@ -124,6 +125,10 @@ impl Override {
     fn compile(wire: wire::Override, errors: &Errors) -> Self {
         let reasons = (0_usize..).zip(&wire.reasons).filter_map(|(index, code)| {
             let reason = Reason::from_code(code);
+            if let Some(Reason::ConfigurationInvalid | Reason::HostFailed) = reason {
+                let path = format!("{}.reasons[{index}]", wire.path);
+                errors.push(&path, "has an answer of its own: there may be no configuration then");
+            }
             if reason.is_none() {
                 let known: Vec<_> = Reason::codes().collect();
                 let path = format!("{}.reasons[{index}]", wire.path);
@@ -208,19 +213,10 @@ fn thousandths(weight: &str) -> u16 {
     }
 }
 
-/// A status in words (RFC 9110 section 15).
+/// A status in words (RFC 9110 section 15), as RFC 9457 section 4.2.1 wants it.
 fn title(status: u16) -> &'static str {
-    match status {
-        400 => "Bad Request",
-        401 => "Unauthorized",
-        403 => "Forbidden",
-        404 => "Not Found",
-        429 => "Too Many Requests",
-        500 => "Internal Server Error",
-        503 => "Service Unavailable",
-        status if status < 500 => "Client Error",
-        _ => "Server Error",
-    }
+    let known = StatusCode::from_u16(status).ok();
+    known.and_then(|status| status.canonical_reason()).unwrap_or("Refused")
 }
 
 #[cfg(test)]

@@ -114,6 +114,7 @@ impl Engine {
     /// Decides again about those who waited for this, and goes on.
     fn after(&mut self, provider: ProviderIndex, changed: &Changed) {
         if !matches!(changed, Changed::Nothing | Changed::Misled(_)) {
+            self.settle_unattended(provider);
             self.reconsider_for(provider);
             self.show_keys(provider);
         }
@@ -319,7 +320,7 @@ impl Engine {
                 let live = self.policy.as_ref().map_or(0, |policy| policy.providers.len());
                 let is_shadows = provider >= live;
                 let provider = plain(self.provider_name(provider));
-                let shadow = if is_shadows { "shadow." } else { "" };
+                let shadow = if is_shadows { "shadow_" } else { "" };
                 format!("jwt_gate.{own}{shadow}provider.{provider}.{name}")
             }
         }

@@ -31,7 +31,7 @@ impl Engine {
         let found = self.policy.as_ref().and_then(|policy| policy.list_at(place));
         let is_shadows = found.is_some_and(|(_, is_shadows)| is_shadows);
         let owner = found.and_then(|(list, _)| list.owner()).map(plain);
-        let shadow = if is_shadows { "shadow." } else { "" };
+        let shadow = if is_shadows { "shadow_" } else { "" };
         let owner = owner.map(|owner| format!("provider.{owner}.")).unwrap_or_default();
         format!("{shadow}{owner}revocation_{}", name.strip_prefix("jwks_").unwrap_or(name))
     }

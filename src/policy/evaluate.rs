@@ -169,7 +169,12 @@ impl<'a> Evaluation<'a> {
         let Some(asked) = self.policy.asked(self.head) else {
             return Verdict::Allow(self.permit(Grant::default(), None, None));
         };
-        let verdict = match self.meet(asked.requirement, &[]) {
+        // Nobody waits where refusals are only reported, so what was looked for in vain is not there.
+        let this = match (asked.mode, self.patience) {
+            (Mode::ReportOnly, Patience::Left) => Self { patience: Patience::Scarce, ..self },
+            _ => self,
+        };
+        let verdict = match this.meet(asked.requirement, &[]) {
             Outcome::Failed(denial) => Verdict::Deny(denial),
             Outcome::Met(grant) => match self.admit(&asked, &grant.bearers) {
                 Ok(path) => Verdict::Allow(self.permit(grant, asked.writes, path)),
@@ -200,7 +205,7 @@ impl<'a> Evaluation<'a> {
 
     /// `taken`: locations whose token an earlier requirement took; natively it is gone for later
     /// ones.
-    fn meet(self, requirement: &Requirement, taken: &[TokenLocation]) -> Outcome {
+    pub(super) fn meet(self, requirement: &Requirement, taken: &[TokenLocation]) -> Outcome {
         match requirement {
             Requirement::Nothing => Outcome::Met(Grant::default()),
             Requirement::Provider { places, audiences, condition } => {

@@ -17,7 +17,7 @@ const MAX_AGE: &str = "max-age=3600";
 /// One of `protected_resources`, compiled.
 #[derive(Debug)]
 pub(super) struct ProtectedResource {
-    /// In lower case, without the port of the scheme; none: any.
+    /// In lower case, without the port of a scheme; none: any.
     hosts: Option<Vec<String>>,
     /// Without a slash at its end.
     path: String,
@@ -39,8 +39,25 @@ pub struct Served {
 }
 
 impl ProtectedResource {
-    /// Compiles `wire`.
-    pub(super) fn compile(
+    /// Compiles all of them; one that another one hides is a mistake.
+    pub(super) fn compile_all(
+        wire: Vec<wire::ProtectedResource>,
+        providers: &[Provider],
+        errors: &Errors,
+    ) -> Vec<Self> {
+        let mut all: Vec<Self> = Vec::new();
+        for wire in wire {
+            let path = format!("{}.resource", wire.path);
+            let Some(own) = Self::compile(wire, providers, errors) else { continue };
+            if all.iter().any(|other| other.address == own.address) {
+                errors.push(&path, "is in the list twice");
+            }
+            all.push(own);
+        }
+        all
+    }
+
+    fn compile(
         wire: wire::ProtectedResource,
         providers: &[Provider],
         errors: &Errors,
@@ -52,11 +69,20 @@ impl ProtectedResource {
         let address =
             Some(wire.resource.as_str()).filter(|text| !text.contains(['#', '?', '"', '\\']));
         let address = address.and_then(|text| Address::parse(text, "")).filter(is_secure);
+        // The document repeats it, and clients compare it with the address they came by (RFC 9728
+        // section 3.3).
+        let is_normal = |address: &Address| {
+            let origin = format!("{}://{}", address.scheme, address.authority);
+            let path = wire.resource.strip_prefix(&origin);
+            path.is_some_and(|path| path.is_empty() || path == address.path)
+        };
+        let address = address.filter(is_normal);
         let Some(address) = address else {
             errors.push(
                 &format!("{}.resource", wire.path),
-                "expected an https address without query and fragment, such as \
-                 https://api.example/v1 (http is for hosts of the machine itself)",
+                "expected an https address without query and fragment, its host in lower case and \
+                 without the port that goes without saying, such as https://api.example/v1 (http is \
+                 for hosts of the machine itself)",
             );
             return None;
         };
@@ -162,7 +188,12 @@ fn issuers(providers: &[Provider]) -> Vec<String> {
 }
 
 fn is_secure(address: &Address) -> bool {
-    let host = address.authority.rsplit_once(':').map_or(&*address.authority, |(host, _)| host);
+    let authority = address.authority.as_str();
+    // An IPv6 address has colons of its own, within brackets.
+    let port = authority
+        .rfind(':')
+        .filter(|place| !authority.get(*place..).unwrap_or_default().contains(']'));
+    let host = port.and_then(|place| authority.get(..place)).unwrap_or(authority);
     address.scheme == "https" || ["localhost", "127.0.0.1", "[::1]"].contains(&host)
 }
 

@@ -223,3 +223,19 @@ fn locations(
 pub(super) fn comparable(audiences: &[String]) -> Vec<String> {
     audiences.iter().map(|audience| comparable_audience(audience).to_owned()).collect()
 }
+
+/// The header that tells of a failed token must not be one that holds tokens.
+pub(super) fn refuse_token_headers(
+    status_headers: &[String],
+    providers: &[Provider],
+    errors: &Errors,
+) {
+    for provider in providers {
+        for name in status_headers.iter().filter(|name| provider.takes_tokens_from_header(name)) {
+            errors.push(
+                &member_path("providers", &provider.configured),
+                format!("takes tokens from `{name}`, a requirement's `verification_status_header`"),
+            );
+        }
+    }
+}

@@ -83,7 +83,8 @@ impl Policy {
 impl Rule {
     fn open(&self) -> Option<&'static str> {
         // Conditions refuse whoever has no good token, unless they are about that.
-        match (self.condition.is_some(), self.step_up.is_some()) {
+        let asks_more = self.step_up.is_some() || self.writes.read_claims();
+        match (self.condition.is_some(), asks_more) {
             (_, true) => None,
             (true, _) => Openness::of(&self.requirement).why().map(|_| "as `authorization` says"),
             _ => Openness::of(&self.requirement).why(),

@@ -8,7 +8,7 @@ use crate::denial::{Denial, Reason};
 use crate::extract::{self, TargetChange, percent_encode};
 use crate::path;
 use crate::policy::authorization::{Bearer, Policies, template};
-use crate::policy::evaluate::{Evaluation, Grant};
+use crate::policy::evaluate::{Evaluation, Grant, Outcome};
 use crate::policy::{Asked, Provider, Rule};
 use crate::request::{RequestEdit, RequestEdits};
 
@@ -161,6 +161,14 @@ impl Evaluation<'_> {
             return Err(Reason::ClaimsNotAllowed.into());
         }
         let seen = Evaluation { head: &head, ..self };
+        if !asked.requirement.conditions().is_empty() {
+            // The requirement's own conditions may look at the path, too. Its tokens are known by now.
+            match seen.meet(asked.requirement, &[]) {
+                Outcome::Met(_) => {}
+                Outcome::Failed(denial) => return Err(denial),
+                Outcome::Waiting(_) => return Err(Reason::ClaimsNotAllowed.into()),
+            }
+        }
         seen.authorize(asked, bearers)?;
         Ok(rewritten)
     }

@@ -15,12 +15,14 @@ use crate::config::path::PathSpecifier;
 use crate::config::path_template::PathTemplate;
 use crate::extract::{cookies, params};
 use crate::path;
+use crate::policy::path_start::StartPattern;
 use crate::request::{PropertyPath, RequestHead};
 use crate::text::TextMatcher;
 
 /// A compiled `RouteMatch`.
 #[derive(Clone, Debug)]
 pub struct RouteMatcher {
+    start: StartPattern,
     path: PathMatcher,
     headers: Vec<HeaderMatcher>,
     parameters: Vec<ParameterMatcher>,
@@ -33,6 +35,7 @@ impl RouteMatcher {
     /// Compiles `wire`.
     pub fn new(wire: &RouteMatch) -> Self {
         Self {
+            start: StartPattern::of(&wire.path, wire.case_sensitive),
             path: PathMatcher::new(&wire.path, wire.case_sensitive),
             headers: wire.headers.iter().map(HeaderMatcher::new).collect(),
             parameters: wire.query_parameters.iter().map(ParameterMatcher::new).collect(),
@@ -45,6 +48,11 @@ impl RouteMatcher {
                 .chain(wire.route_metadata.iter().map(PropertyMatcher::of_route_metadata))
                 .collect(),
         }
+    }
+
+    /// How the paths begin that can match.
+    pub(super) fn start(&self) -> StartPattern {
+        self.start
     }
 
     /// Whether a request falls under this match.
@@ -97,7 +105,7 @@ impl RouteMatcher {
 }
 
 #[derive(Clone, Debug)]
-enum PathMatcher {
+pub(super) enum PathMatcher {
     Connect,
     Exact(TextMatcher),
     /// A prefix; `all` when it is that of all paths.
@@ -110,7 +118,7 @@ enum PathMatcher {
 }
 
 impl PathMatcher {
-    fn new(wire: &PathSpecifier, case_sensitive: bool) -> Self {
+    pub(super) fn new(wire: &PathSpecifier, case_sensitive: bool) -> Self {
         use crate::config::matching::Pattern;
         let text = |pattern: Pattern| {
             TextMatcher::new(&StringMatch { pattern, ignore_case: !case_sensitive })
@@ -131,7 +139,7 @@ impl PathMatcher {
         }
     }
 
-    fn matches(&self, head: &RequestHead, path: &[u8]) -> bool {
+    pub(super) fn matches(&self, head: &RequestHead, path: &[u8]) -> bool {
         match self {
             Self::Connect => head.value(":method") == Some(b"CONNECT"),
             Self::Exact(matcher) => matcher.matches(path),
@@ -327,6 +335,7 @@ mod tests {
         #[track_caller]
         fn check(path: PathSpecifier, asked: &[(&str, &str)], expected: Truth) {
             let matcher = RouteMatcher {
+                start: StartPattern::ANY,
                 path: PathMatcher::new(&path, true),
                 headers: Vec::new(),
                 parameters: Vec::new(),

@@ -130,7 +130,8 @@ fn reports_and_candidates_refuse_nobody(version: &'static str) {
             { "match": { "prefix": "/new" }, "requires": { "provider_name": "p" }, "mode": "report_only" },
             { "match": { "prefix": "/" }, "requires": { "provider_name": "p" } },
         ],
-        "shadow": { "rules": everywhere() },
+        "shadow": { "rules": [{ "match": { "prefix": "/" }, "requires": { "provider_name": "p" },
+            "authorization": { "scopes": { "any": ["new"] } } }] },
     });
     let bed = bed(version, &key, configuration);
     let good = key.sign(&json!({ "iss": "https://issuer.example", "sub": "alice" }));
@@ -142,11 +143,11 @@ fn reports_and_candidates_refuse_nobody(version: &'static str) {
     assert_eq!(bed.send(&Request::get("/old")).status, 401);
     assert_eq!(bed.counter("report_only"), 1);
     assert_eq!(bed.counter("report_only_for.header_encoding"), 1);
-    assert_eq!(bed.counter("shadow_denies_for.header_encoding"), 1);
+    assert_eq!(bed.counter("shadow_denies_for.insufficient_scope"), 1);
     assert_eq!(bed.counter("shadow_same"), 2);
     let lines = [
         "report_only: would be denied reason=header_encoding",
-        "differs: shadow_denies_for.header_encoding",
+        "differs: shadow_denies_for.insufficient_scope",
     ];
     eventually("both are logged", || lines.iter().all(|line| bed.log().contains(line)));
     for line in [
@@ -172,7 +173,7 @@ fn a_candidate_fetches_keys_of_its_own(version: &'static str) {
         assert_eq!(bed.get(&token).status, 200);
         bed.counter("shadow_denies_for.audience_not_allowed") > 0
     });
-    assert_eq!(bed.counter("shadow.provider.q.jwks_keys"), 1);
+    assert_eq!(bed.counter("shadow_provider.q.jwks_keys"), 1);
     assert_eq!(bed.counter("provider.p.jwks_keys"), 1);
     assert_eq!(bed.counter("denied"), 0);
 }

@@ -331,7 +331,7 @@ fn clients_write_nothing(version: &'static str) {
     for (path, expected) in [
         ("/open?tenant=evil&a=1&tenant=evil", "/open?a=1"),
         ("/open?%74enant=evil&tenan%74", "/open"),
-        ("/open?b;tenant=evil&tenant[]=evil&c=tenant=1", "/open?b&c=tenant=1"),
+        ("/open?b;tenant=evil&tenant[]=evil&c=tenant=1", "/open?c=tenant=1"),
         ("/p?tenant=evil", "/p"),
     ] {
         let mut request = Request::get(path);
