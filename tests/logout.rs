@@ -36,13 +36,17 @@ struct World {
 
 impl World {
     fn new(workers: usize) -> Self {
+        Self::with(workers, false)
+    }
+
+    fn with(workers: usize, all_sessions: bool) -> Self {
         let key = SigningKey::generate(Alg::ES256, "k");
         let config = json!({
             "providers": { "main": {
                 "issuer": "i", "local_jwks": { "inline_string": jwks(&[&key]).to_string() } } },
             "revocation": { "logout": {
                 "path": "/logout", "provider_name": "main", "client_ids": ["app"],
-                "remember_for": "3600s" } },
+                "remember_for": "3600s", "all_sessions": all_sessions } },
         });
         let engine = |_| Engine::new(Policy::parse(config.to_string().as_bytes()).unwrap());
         Self {
@@ -159,6 +163,19 @@ fn logouts_end_tokens() {
     assert_eq!(world.get(0, &alice), "401 token_revoked");
     world.tick(1);
     assert_eq!(world.get(0, &alice), "pass");
+}
+
+/// Where access tokens name no session, the user has to do.
+#[test]
+fn all_sessions_of_a_user() {
+    for (all_sessions, expected) in [(false, "pass"), (true, "401 token_revoked")] {
+        let mut world = World::with(1, all_sessions);
+        assert_eq!(world.logout(0, |_, claims| claims["sid"] = json!("s1")), 200);
+        let token = json!({ "sub": "alice", "iat": NOW - 1 });
+        assert_eq!(world.get(0, &token), expected);
+        let token = json!({ "sub": "bob", "sid": "s1", "iat": NOW + 9 });
+        assert_eq!(world.get(0, &token), "401 token_revoked");
+    }
 }
 
 #[test]

@@ -33,6 +33,8 @@ pub struct Logout {
     pub provider_name: String,
     /// The clients for which they may be: one must be in `aud`. Required.
     pub client_ids: Vec<String>,
+    /// End all sessions of the user, also where one is named. Default: false.
+    pub all_sessions: bool,
     /// How long they are remembered. Default: an hour.
     pub remember_for: Option<Duration>,
 }
@@ -109,6 +111,7 @@ impl Logout {
             path: path.unwrap_or_default(),
             provider_name: fields.required_text("provider_name"),
             client_ids,
+            all_sessions: fields.flag("all_sessions"),
             remember_for: fields
                 .get("remember_for")
                 .and_then(|node| within(&node, MIN_REMEMBER, MAX_REMEMBER, "60s to 604800s")),

@@ -94,10 +94,12 @@ impl Engine {
             return Err(NoLogout::Form);
         };
         let (who, when) = receiver.read(policy, body, &self.keys, self.now)?;
-        self.received.logouts.insert(who, when).map_err(|_| NoLogout::Unknown(None))?;
         // Others are to know at once.
         self.received.look = UnixTime::default();
         self.received.seen = None;
+        for who in who {
+            self.received.logouts.insert(who, when).map_err(|_| NoLogout::Unknown(None))?;
+        }
         Ok(())
     }
 

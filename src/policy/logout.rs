@@ -35,6 +35,7 @@ pub struct LogoutReceiver {
     pub(super) path: String,
     providers: Range<ProviderIndex>,
     clients: Vec<String>,
+    all_sessions: bool,
     /// How long a logout is remembered.
     pub remember_for: Duration,
     /// The name under which workers share them; none: they do not.
@@ -106,19 +107,20 @@ impl LogoutReceiver {
             path: wire.path,
             providers: places,
             clients: comparable(&wire.client_ids),
+            all_sessions: wire.all_sessions,
             remember_for,
             shared_as,
         })
     }
 
-    /// Reads the body of a request that tells of a logout.
+    /// Reads the body of a request that tells of a logout: who is out, and since when.
     pub fn read(
         &self,
         policy: &Policy,
         body: &[u8],
         keys: &[Keys],
         now: UnixTime,
-    ) -> Result<(Who, When), NoLogout> {
+    ) -> Result<(Vec<Who>, When), NoLogout> {
         let token = form_field(body).ok_or(NoLogout::Form)?;
         let parts = Parts::of(token).map_err(|_| NoLogout::Token)?;
         let jws = UnverifiedJws::parse(&parts).and_then(UnverifiedJws::decode_signature);
@@ -165,10 +167,11 @@ impl LogoutReceiver {
             return Err(NoLogout::Claims);
         }
         let (iss, iat) = iss.zip(claims.iat).ok_or(NoLogout::Claims)?;
-        let who = match sid {
-            Some(sid) => Who { iss: iss.to_owned(), sid: Some(sid.to_owned()), sub: None },
-            None => Who { iss: iss.to_owned(), sid: None, sub: sub.map(str::to_owned) },
-        };
+        let own = |text: &str| Some(text.to_owned());
+        let session = sid.map(|sid| Who { iss: iss.to_owned(), sid: own(sid), sub: None });
+        let user = sub.filter(|_| sid.is_none() || self.all_sessions);
+        let user = user.map(|sub| Who { iss: iss.to_owned(), sid: None, sub: own(sub) });
+        let who = session.into_iter().chain(user).collect();
         let until = now.after(self.remember_for).as_secs();
         let own = keys.get(place).ok_or(NoLogout::Unknown(None))?;
         let wait = |kid: Option<&str>| {

@@ -239,17 +239,22 @@ impl Evaluation<'_> {
         provider: ProviderIndex,
         known: &KnownToken,
     ) -> Result<Vec<Wanted>, Denial> {
-        if self.standing.logouts.revoke(&handles(known)) {
+        let Lists { first, all, .. } = &self.policy.lists;
+        let (logouts, mut wanted) = (self.standing.logouts, Vec::new());
+        // The usual case should cost nothing.
+        if all.is_empty() && logouts.is_empty() {
+            return Ok(wanted);
+        }
+        let token = handles(known);
+        if logouts.revoke(&token) {
             return Err(Reason::TokenRevoked.into());
         }
-        let Lists { first, all, .. } = &self.policy.lists;
-        let mut wanted = Vec::new();
         for (index, list) in all.iter().enumerate().filter(|(_, list)| list.is_about(provider)) {
             let place = first.saturating_add(index);
             let store = self.keys.get(place).and_then(Keys::remote);
             let store = store.ok_or(Reason::ConfigurationInvalid)?;
             let retry_after = match store.deny_list(self.now) {
-                KeyState::Ready(list) if list.revokes(&handles(known)) => {
+                KeyState::Ready(list) if list.revokes(&token) => {
                     return Err(Reason::TokenRevoked.into());
                 }
                 KeyState::Ready(_) => continue,
