@@ -351,3 +351,33 @@ fn examples_of_status_lists() {
     let examples = gate::run_examples(include_str!("../docs/status-list.md"));
     assert_eq!(examples, (1, 7));
 }
+
+/// Where keys are bound to issuers, one tenant's list says nothing of another tenant's tokens.
+#[test]
+fn lists_are_their_issuers() {
+    let (a, b) = (SigningKey::generate(Alg::ES256, "a"), SigningKey::generate(Alg::ES256, "b"));
+    let iss = |tenant: &str| format!("https://login.test/{tenant}");
+    let bound = |key: &SigningKey, tenant: &str| {
+        let mut jwk = key.public_jwk();
+        jwk["issuer"] = json!(iss(tenant));
+        jwk
+    };
+    let set = json!({ "keys": [bound(&a, "a"), bound(&b, "b")] });
+    let config = json!({ "providers": { "main": {
+        "issuer_pattern": "https://login.test/{tenant}",
+        "local_jwks": { "inline_string": set.to_string() },
+        "status_list": { "clusters": { "status.test": "status" }, "timeout": "2s" },
+    } } });
+    let mut bench = Bench { gate: Gate::new(&config), key: a };
+    let status = json!({ "status_list": { "idx": 0, "uri": URI } });
+    let token =
+        |key: &SigningKey, tenant: &str| key.sign(&json!({ "iss": iss(tenant), "status": status }));
+    let (of_a, of_b) = (token(&bench.key, "a"), token(&b, "b"));
+    assert_eq!(bench.at(0, &of_a), "wait");
+    let list = bench.list(&STATES, |_, _| ());
+    bench.gate.answer(NOW, "status.test", "200", &list);
+    for _ in 0..2 {
+        assert_eq!(bench.at(1, &of_a), "pass");
+        assert_eq!(bench.at(1, &of_b), "503 revocation_unavailable");
+    }
+}

@@ -278,7 +278,9 @@ impl Evaluation<'_> {
         if lists.address(reference.uri).is_none() {
             return Err(Reason::StatusUnacceptable.into());
         }
-        let iss = known.claims.iss.as_deref();
+        // Whose the list must be only matters where keys are bound to issuers.
+        let is_bound = provider.issuers.of_keys() == KeyIssuers::Bind;
+        let iss = known.claims.iss.as_deref().filter(|_| is_bound);
         let retry_after = match self.look_up(index, lists, &reference, iss) {
             LookUp::Status(Some(Status::Valid)) => return Ok(None),
             LookUp::Status(Some(Status::Invalid)) => return Err(Reason::TokenRevoked.into()),

@@ -187,8 +187,11 @@ pub struct StatusToken {
     /// How long it wants to be kept (`ttl` and `exp`); nobody vouches for it, so it only says when to ask
     /// again.
     ttl: Option<Duration>,
-    read: RefCell<Option<Read>>,
+    read: RefCell<Vec<Read>>,
 }
+
+/// For so many issuers it is remembered what a list comes to.
+const MAX_READ: usize = 8;
 
 #[derive(Debug)]
 struct Read {
@@ -233,15 +236,18 @@ impl StatusToken {
         iss: Option<&str>,
         read: impl FnOnce() -> Result<Result<StatusList, StatusError>, E>,
     ) -> Result<Result<Rc<StatusList>, StatusError>, E> {
-        if let Some(before) = &*self.read.borrow()
-            && before.generation == generation
-            && before.iss.as_deref() == iss
-        {
+        let mut all = self.read.borrow_mut();
+        let is_it = |one: &&Read| one.generation == generation && one.iss.as_deref() == iss;
+        if let Some(before) = all.iter().find(is_it) {
             return Ok(before.came_to.clone());
         }
         let came_to = read()?.map(Rc::new);
+        all.retain(|one| one.generation == generation);
+        if all.len() >= MAX_READ {
+            all.remove(0);
+        }
         let iss = iss.map(str::to_owned);
-        *self.read.borrow_mut() = Some(Read { generation, iss, came_to: came_to.clone() });
+        all.push(Read { generation, iss, came_to: came_to.clone() });
         Ok(came_to)
     }
 }
