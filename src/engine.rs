@@ -143,7 +143,7 @@ impl Engine {
     /// Time passed.
     pub fn handle_tick(&mut self, now: UnixTime) {
         self.advance(now);
-        self.reconsider(|waiting| now >= waiting.deadline);
+        self.reconsider(&|waiting| now >= waiting.deadline);
         self.show();
         self.drive();
     }
@@ -277,7 +277,7 @@ impl Engine {
     }
 
     /// Decides again about the requests that `concerned` picks.
-    fn reconsider(&mut self, concerned: impl Fn(&Waiting) -> bool) {
+    fn reconsider(&mut self, concerned: &dyn Fn(&Waiting) -> bool) {
         for stream in self.waiting.select(concerned) {
             let Some(mut waiting) = self.waiting.remove(stream) else { continue };
             self.vary_waiting(&waiting.wanted, -1);

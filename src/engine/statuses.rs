@@ -98,13 +98,13 @@ impl Engine {
     /// Decides again about those who wait for what is kept here.
     pub(super) fn reconsider_for(&mut self, place: usize) {
         match self.statuses.get(place).map(|kept| (kept.provider, Rc::clone(&kept.uri))) {
-            Some((provider, uri)) => self.reconsider(|waiting| {
+            Some((provider, uri)) => self.reconsider(&|waiting| {
                 waiting
                     .wanted
                     .iter()
                     .any(|wanted| wanted.provider == provider && wanted.list.as_ref() == Some(&uri))
             }),
-            None => self.reconsider(|waiting| waiting.is_for(place)),
+            None => self.reconsider(&|waiting| waiting.is_for(place)),
         }
     }
 }
