@@ -321,25 +321,6 @@ impl Engine {
         decided
     }
 
-    fn want(&mut self, wanted: &[Wanted]) {
-        wanted.iter().for_each(|wanted| self.want_one(wanted));
-    }
-
-    /// A fetch that began after the request arrived settles whether its `kid` exists.
-    fn remember_absent(&mut self, waiting: &Waiting) {
-        for Wanted { provider, kid, .. } in &waiting.wanted {
-            let store = self.keys.get_mut(*provider).and_then(Keys::remote_mut);
-            if let (Some(store), Some(kid)) = (store, kid) {
-                store.remember_if_absent(kid, waiting.arrived, self.now);
-            }
-        }
-    }
-
-    fn longest_wait(&self, wanted: &[Wanted]) -> Duration {
-        let wait = |wanted: &Wanted| self.policy.as_ref()?.wait_for(wanted.provider);
-        wanted.iter().filter_map(wait).max().unwrap_or_default()
-    }
-
     fn reject(&mut self, denial: Denial, head: &RequestHead) -> Rejection {
         let manner = match &self.policy {
             Some(policy) => policy.manner(denial.provider, head),

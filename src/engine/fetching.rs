@@ -9,6 +9,7 @@ use crate::engine::effect::{
     Counter, Effect, FetchId, FetchRequest, Gauge, KeyEvent, LogLevel, Quantity,
 };
 use crate::engine::logouts::LOGOUTS;
+use crate::engine::waiting::Waiting;
 use crate::jwks::Keys;
 use crate::jwks::answer::{Answer, Cause, FetchFailure};
 use crate::jwks::content::Content;
@@ -119,6 +120,25 @@ impl Engine {
             self.show_keys(provider);
         }
         self.drive();
+    }
+
+    pub(super) fn want(&mut self, wanted: &[Wanted]) {
+        wanted.iter().for_each(|wanted| self.want_one(wanted));
+    }
+
+    /// A fetch that began after the request arrived settles whether its `kid` exists.
+    pub(super) fn remember_absent(&mut self, waiting: &Waiting) {
+        for Wanted { provider, kid, .. } in &waiting.wanted {
+            let store = self.keys.get_mut(*provider).and_then(Keys::remote_mut);
+            if let (Some(store), Some(kid)) = (store, kid) {
+                store.remember_if_absent(kid, waiting.arrived, self.now);
+            }
+        }
+    }
+
+    pub(super) fn longest_wait(&self, wanted: &[Wanted]) -> Duration {
+        let wait = |wanted: &Wanted| self.policy.as_ref()?.wait_for(wanted.provider);
+        wanted.iter().filter_map(wait).max().unwrap_or_default()
     }
 
     /// Hands the host what the key stores want.
