@@ -14,6 +14,7 @@ pub mod mapping;
 pub mod matching;
 pub mod path;
 pub mod path_template;
+pub mod possession;
 pub mod protected_resource;
 pub mod protobuf_struct;
 mod read;
@@ -34,6 +35,7 @@ use crate::config::error_responses::ErrorResponses;
 use crate::config::issuer::PatternedIssuer;
 use crate::config::mapping::{ClaimToHeader, ClaimToParameter, ClaimToPath, Consumer, SetHeader};
 use crate::config::matching::{RouteMatch, StringMatch};
+use crate::config::possession::{ReplayMemory, SenderConstraint, SingleUse};
 use crate::config::protected_resource::ProtectedResource;
 use crate::config::revocation::Revocation;
 use crate::config::status_list::StatusLists;
@@ -75,6 +77,8 @@ pub struct Config {
     pub protected_resources: Vec<ProtectedResource>,
     /// Ours: what says that tokens are good no longer, of whichever provider.
     pub revocation: Option<Revocation>,
+    /// Ours: where uses are remembered that must be the only ones.
+    pub replay_memory: ReplayMemory,
     /// Ours: a candidate; it decides nothing, and what it would decide otherwise is counted.
     pub shadow: Option<Box<Config>>,
 }
@@ -118,6 +122,10 @@ pub struct Provider {
     pub required_claims: Vec<String>,
     /// Ours: `azp` and `client_id`, whichever are there, must be among these, and one must be there.
     pub authorized_parties: Vec<String>,
+    /// Ours: each token passes once.
+    pub single_use: Option<SingleUse>,
+    /// Ours: who may present a token that is bound to somebody. Not set: whoever has it, as natively.
+    pub sender_constraint: Option<SenderConstraint>,
     /// The keys. Required.
     pub jwks: Option<Jwks>,
     /// Whether the token travels on to the backend. Default: false, it is taken out.

@@ -12,6 +12,7 @@ mod lists;
 mod log_limit;
 mod logouts;
 mod roll_out;
+mod spending;
 mod statuses;
 mod waiting;
 
@@ -25,6 +26,7 @@ pub use crate::engine::effect::{
 use crate::engine::fetching::Shown;
 use crate::engine::log_limit::LogLimit;
 use crate::engine::logouts::Received;
+pub use crate::engine::spending::Spending;
 pub use crate::engine::waiting::{MAX_KIDS_WAITED_FOR, MAX_WAITING, MAX_WAITING_FOR_PROVIDER};
 use crate::engine::waiting::{Waiting, WaitingRoom};
 use crate::jwks::Keys;
@@ -35,6 +37,7 @@ use crate::policy::status::Statuses;
 use crate::policy::verified_tokens::VerifiedTokens;
 use crate::policy::{Policy, Provider, ProviderIndex, RemoteList};
 use crate::request::{PropertyPath, RequestEdits, RequestHead};
+use crate::single_use::Mark;
 use crate::time::UnixTime;
 
 /// `Retry-After` for requests that find no room to wait.
@@ -128,6 +131,7 @@ impl Engine {
         match decided {
             Decided::Allowed { edits, .. } => Decision::Forward(edits),
             Decided::Denied(rejection) => Decision::Reject(rejection),
+            Decided::MustSpend(permit) => Decision::Spend(self.spending(head, now, permit)),
             Decided::MustWait(wanted) => {
                 self.count(Counter::Waited);
                 let deadline = now.after(self.longest_wait(&wanted));
@@ -226,7 +230,7 @@ impl Engine {
     }
 
     fn decide(&mut self, head: &RequestHead, arrived: UnixTime, patience: Patience) -> Decided {
-        let decided = match self.evaluate(head, arrived, patience) {
+        let decided = match self.evaluate(head, arrived, patience, &[]) {
             Verdict::Allow(permit) => self.allow(permit, None),
             Verdict::Deny(denial) => Decided::Denied(self.reject(denial, head)),
             Verdict::Report { permit, denial, wanted } => {
@@ -236,25 +240,45 @@ impl Engine {
             }
             Verdict::Wait(wanted) => Decided::MustWait(wanted),
         };
-        self.consult_shadow(head, arrived, &decided);
+        self.settle_with_shadow(head, arrived, &decided);
         decided
     }
 
     fn allow(&mut self, permit: Permit, reported: Option<Reason>) -> Decided {
+        if !permit.uses().is_empty() {
+            return Decided::MustSpend(permit);
+        }
         self.count(Counter::Allowed);
         Decided::Allowed { edits: permit.into_edits(), reported }
     }
 
-    fn evaluate(&mut self, head: &RequestHead, arrived: UnixTime, patience: Patience) -> Verdict {
+    /// `refused`: what cannot be used, and why.
+    fn evaluate(
+        &mut self,
+        head: &RequestHead,
+        arrived: UnixTime,
+        patience: Patience,
+        refused: &[(Mark, Reason)],
+    ) -> Verdict {
         let Some(policy) = &self.policy else {
             return Verdict::Deny(Reason::ConfigurationInvalid.into());
         };
         let (keys, verified) = (self.keys.as_slice(), self.verified.as_slice());
         let (now, budget) = (self.now, &Budget::default());
         let standing = self.standing(0);
-        let verdict =
-            Evaluation { policy, keys, head, arrived, now, patience, budget, standing, verified }
-                .decide();
+        let verdict = Evaluation {
+            policy,
+            keys,
+            head,
+            arrived,
+            now,
+            patience,
+            budget,
+            standing,
+            verified,
+            refused,
+        }
+        .decide();
         let (known, checked) = budget.spent();
         for (count, counter) in [(known, Counter::CacheHit), (checked, Counter::CacheMiss)] {
             self.effects.extend((0..count).map(|_| Effect::Count(counter)));
@@ -293,6 +317,10 @@ impl Engine {
                 Decided::Denied(rejection) => {
                     self.effects.push_back(Effect::Reject(stream, rejection));
                 }
+                Decided::MustSpend(permit) => {
+                    let spending = self.spending(waiting.head, waiting.arrived, permit);
+                    self.effects.push_back(Effect::Spend(stream, spending));
+                }
                 Decided::MustWait(wanted) => {
                     self.want(&wanted);
                     self.vary_waiting(&wanted, 1);
@@ -308,7 +336,7 @@ impl Engine {
 
     /// A request that would have to wait, and cannot: optional tokens may let it pass.
     fn decide_without_room(&mut self, head: &RequestHead) -> Decided {
-        let decided = match self.evaluate(head, self.now, Patience::Exhausted) {
+        let decided = match self.evaluate(head, self.now, Patience::Exhausted, &[]) {
             Verdict::Allow(permit) => self.allow(permit, None),
             Verdict::Report { permit, denial, .. } => self.allow(permit, Some(denial.reason)),
             Verdict::Deny(_) | Verdict::Wait(_) => {
@@ -317,7 +345,7 @@ impl Engine {
                 Decided::Denied(self.reject(denial, head))
             }
         };
-        self.consult_shadow(head, self.now, &decided);
+        self.settle_with_shadow(head, self.now, &decided);
         decided
     }
 
@@ -364,5 +392,6 @@ enum Decided {
         reported: Option<Reason>,
     },
     Denied(Rejection),
+    MustSpend(Permit),
     MustWait(Vec<Wanted>),
 }

@@ -18,6 +18,7 @@
 //! | [`config`] | the configuration as written |
 //! | [`text`], [`path`] | texts and paths against patterns |
 //! | [`json`], [`time`], [`expression`], [`issuer`] | strict JSON; the time; regular expressions; patterns of issuers |
+//! | [`single_use`] | what may be used once |
 //! | `sorted` | sorted maps |
 //!
 //! `ARCHITECTURE.md` says what each of them must not know.
@@ -41,6 +42,7 @@ pub mod path;
 pub mod policy;
 pub mod request;
 pub mod revocation;
+pub mod single_use;
 mod sorted;
 pub mod text;
 pub mod time;

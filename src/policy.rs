@@ -4,14 +4,18 @@
 //! nothing, so that no half of it ever decides about a request.
 
 mod authorization;
+mod certificate;
 pub mod check;
 mod claim_value;
+mod dpop;
+mod dpop_target;
 pub mod evaluate;
 pub mod identity;
 mod issuer;
 pub mod key_source;
 pub mod logout;
 mod path_start;
+mod possession;
 mod protected_resource;
 mod protobuf_value;
 pub mod provider;
@@ -20,11 +24,11 @@ mod requirement;
 mod revocation;
 mod rewrite;
 pub mod route;
+mod state_rules;
 pub mod status;
 mod step_up;
 pub mod verified_tokens;
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::rc::Rc;
 
@@ -47,8 +51,10 @@ use crate::policy::revocation::Lists;
 pub use crate::policy::revocation::RemoteList;
 use crate::policy::rewrite::{Writes, refuse_unstable_routes};
 use crate::policy::route::RouteMatcher;
+use crate::policy::state_rules::StateRules;
 use crate::policy::step_up::StepUp;
 use crate::request::{PropertyPath, RequestHead};
+use crate::single_use::Memory;
 use crate::sorted;
 
 /// The place of a provider in [`Policy::providers`].
@@ -75,6 +81,8 @@ pub struct Policy {
     identity_parameters: Vec<Vec<u8>>,
     /// What all keys have for their tables.
     pub table_memory: Rc<TableMemory>,
+    /// Where uses are remembered that must be the only ones.
+    pub replay_memory: Rc<Memory>,
     policies: Option<Policies>,
     /// Whether anything is asked of the claims, so that tokens must be at hand after the requirement.
     has_conditions: bool,
@@ -110,29 +118,6 @@ struct Asked<'a> {
     /// Of its user.
     step_up: Option<&'a StepUp>,
     mode: Mode,
-}
-
-/// `filter_state_rules`: what is required by a text that an earlier filter left.
-#[derive(Debug)]
-struct StateRules {
-    path: PropertyPath,
-    requirements: BTreeMap<Vec<u8>, Requirement>,
-}
-
-impl StateRules {
-    fn compile(wire: config::FilterStateRules, names: &Names, errors: &Errors) -> Self {
-        let requirements = wire.requires.iter().map(|(value, requirement)| {
-            (value.clone().into_bytes(), Requirement::compile(requirement, None, names, errors))
-        });
-        Self {
-            requirements: sorted::map(requirements),
-            path: vec!["filter_state".to_owned(), wire.name],
-        }
-    }
-
-    fn requirement(&self, head: &RequestHead) -> Option<&Requirement> {
-        self.requirements.get(head.property(&self.path)?)
-    }
 }
 
 impl Policy {
@@ -200,6 +185,7 @@ impl Policy {
             properties.push(state_rules.path.clone());
             requirements.extend(state_rules.requirements.values());
         }
+        properties.extend(Self::connection_properties(&providers));
         let properties = sorted::list(properties);
         let has_conditions = note_claims_read(&mut providers, &rules, &requirements, &policies);
         let status_headers: Vec<_> =
@@ -229,6 +215,7 @@ impl Policy {
             },
             providers,
             table_memory: Rc::clone(table_memory),
+            replay_memory: possession::memory(config.replay_memory, &config.key_sharing.secret),
             starts: rules.iter().map(|rule| rule.matcher.start()).collect(),
             rules,
             state_rules,
@@ -270,6 +257,7 @@ impl Policy {
             state_key: provider.and_then(|provider| provider.failed_status_state.as_deref()),
             responses: self.responses.as_ref(),
             resource_metadata: metadata_address(&self.resources, head),
+            dpop: self.dpop_scheme(provider),
         }
     }
 

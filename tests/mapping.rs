@@ -67,9 +67,7 @@ impl Gate {
                 }
                 Ok(headers)
             }
-            Decision::Receive | Decision::Wait | Decision::Serve(_) => {
-                panic!("nothing to wait for, and no documents")
-            }
+            _ => panic!("nothing to wait for, and no documents"),
         }
     }
 

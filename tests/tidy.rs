@@ -9,17 +9,20 @@ use std::path::{Path, PathBuf};
 /// Which modules each module may use. `jose` and `claims` knowing nothing of HTTP, the key store
 /// nothing of the host, and nobody of `host` and `engine` above them, is what makes the core
 /// testable without a proxy.
-const MAY_USE: [(&str, &[&str]); 21] = [
+const MAY_USE: [(&str, &[&str]); 22] = [
     // Claims and what the request says; nothing of keys, of the host or of the engine.
     ("authorize", &["config", "json", "path", "request", "text"]),
     ("claims", &["json", "time"]),
     ("config", &["expression", "issuer", "json", "sorted"]),
     ("denial", &["claims", "config", "jose", "request"]),
-    ("engine", &["denial", "jwks", "policy", "request", "revocation", "time"]),
+    ("engine", &["denial", "jwks", "policy", "request", "revocation", "single_use", "time"]),
     ("expression", &[]),
     ("extract", &["request"]),
     ("header_pairs", &["request"]),
-    ("host", &["denial", "engine", "header_pairs", "jwks", "policy", "request", "time"]),
+    (
+        "host",
+        &["denial", "engine", "header_pairs", "jwks", "policy", "request", "single_use", "time"],
+    ),
     ("issuer", &[]),
     ("jose", &["issuer", "json"]),
     ("json", &[]),
@@ -39,6 +42,7 @@ const MAY_USE: [(&str, &[&str]); 21] = [
             "path",
             "request",
             "revocation",
+            "single_use",
             "sorted",
             "text",
             "time",
@@ -47,6 +51,7 @@ const MAY_USE: [(&str, &[&str]); 21] = [
     ("request", &[]),
     // What a list says of tokens; nothing of how it travels.
     ("revocation", &["claims", "jose", "json", "time"]),
+    ("single_use", &["time"]),
     ("sorted", &[]),
     ("text", &["config", "expression"]),
     ("time", &[]),
@@ -166,6 +171,7 @@ fn documents_name_only_what_exists() {
         "CONTRIBUTING.md",
         "docs/answers.md",
         "docs/authorization.md",
+        "docs/bound-tokens.md",
         "docs/bridge.md",
         "docs/keys.md",
         "docs/mapping.md",
@@ -174,6 +180,7 @@ fn documents_name_only_what_exists() {
         "docs/revocation.md",
         "docs/status-list.md",
         "docs/roll-out.md",
+        "docs/single-use.md",
     ] {
         let text = read(document);
         for path in paths_in(&text) {
@@ -272,13 +279,15 @@ fn names_of_metrics_become_labels() {
 #[test]
 fn every_field_is_in_the_reference() {
     let documents = [
-        "logout",
-        "configuration",
         "answers",
         "authorization",
+        "bound-tokens",
+        "configuration",
+        "logout",
         "mapping",
         "revocation",
         "roll-out",
+        "single-use",
         "status-list",
     ];
     let reference = documents.map(|name| read(&format!("docs/{name}.md"))).concat();

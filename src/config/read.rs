@@ -9,6 +9,7 @@ use crate::config::headers::{header_name, identity_header};
 use crate::config::issuer::PatternedIssuer;
 use crate::config::mapping::{ClaimToHeader, ClaimToParameter, Consumer, SetHeader};
 use crate::config::matching::StringMatch;
+use crate::config::possession::{ReplayMemory, SenderConstraint, SingleUse};
 use crate::config::protected_resource::ProtectedResource;
 use crate::config::protobuf_struct;
 use crate::config::reader::{ConfigError, Errors, Node};
@@ -97,6 +98,10 @@ impl Config {
             protected_resources: fields
                 .list("protected_resources", |node| node.object(ProtectedResource::read)),
             revocation: Revocation::read(fields),
+            replay_memory: fields
+                .get("replay_memory")
+                .and_then(|node| node.object(ReplayMemory::read))
+                .unwrap_or_default(),
             shadow: shadow::read(fields),
         }
     }
@@ -139,6 +144,10 @@ impl Provider {
             token_types: fields.texts("token_types"),
             required_claims: fields.texts("required_claims"),
             authorized_parties: fields.texts("authorized_parties"),
+            single_use: fields.get("single_use").and_then(|node| node.object(SingleUse::read)),
+            sender_constraint: fields
+                .get("sender_constraint")
+                .and_then(|node| node.object(SenderConstraint::read)),
             jwks: Jwks::read(fields),
             forward: fields.flag("forward"),
             from_headers: fields.list("from_headers", |node| node.object(FromHeader::read)),

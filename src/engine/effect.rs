@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::denial::{Reason, Rejection};
+use crate::engine::spending::Spending;
 use crate::jwks::flight::{Ask, Leg};
 use crate::jwks::key_store::Seen;
 use crate::policy::{ProviderIndex, RemoteKeys, Served};
@@ -31,6 +32,10 @@ pub enum Decision {
     Serve(Served),
     /// Its body is to be read, and told with [`Engine::handle_body`](super::Engine::handle_body).
     Receive,
+    /// Write down what it uses up, and tell with [`Engine::handle_spent`].
+    ///
+    /// [`Engine::handle_spent`]: super::Engine::handle_spent
+    Spend(Box<Spending>),
     /// It waits; an effect will end that.
     Wait,
 }
@@ -85,6 +90,11 @@ pub enum Effect {
     Reject(StreamId, Rejection),
     /// A waiting request goes on.
     Resume(StreamId, RequestEdits),
+    /// A waiting request goes on if what it uses up can be written down: tell with
+    /// [`Engine::handle_spent`].
+    ///
+    /// [`Engine::handle_spent`]: super::Engine::handle_spent
+    Spend(StreamId, Box<Spending>),
     /// Read this entry of the shared data and tell it with [`Engine::handle_taken`].
     ///
     /// [`Engine::handle_taken`]: super::Engine::handle_taken

@@ -122,6 +122,7 @@ impl Engine {
         self.drive();
     }
 
+    /// Has these keys, and lists, be looked for.
     pub(super) fn want(&mut self, wanted: &[Wanted]) {
         wanted.iter().for_each(|wanted| self.want_one(wanted));
     }
@@ -136,6 +137,7 @@ impl Engine {
         }
     }
 
+    /// How long a request may wait for them.
     pub(super) fn longest_wait(&self, wanted: &[Wanted]) -> Duration {
         let wait = |wanted: &Wanted| self.policy.as_ref()?.wait_for(wanted.provider);
         wanted.iter().filter_map(wait).max().unwrap_or_default()

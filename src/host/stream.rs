@@ -100,6 +100,10 @@ impl HttpContext for Stream {
             }
             Err(error) => Decision::Reject(host_failed(error)),
         };
+        let decision = match decision {
+            Decision::Spend(spending) => self.gate.spend(spending),
+            decided => decided,
+        };
         self.gate.carry_out();
         self.passage = match decision {
             Decision::Forward(edits) => match apply(&edits) {
@@ -118,6 +122,8 @@ impl HttpContext for Stream {
                 Passage::Refused
             }
             Decision::Receive => Passage::Receiving,
+            // It was spent, and decided about.
+            Decision::Spend(_) => Passage::Refused,
             Decision::Wait => {
                 self.gate.held.borrow_mut().insert(self.id);
                 Passage::Waited

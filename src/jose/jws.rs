@@ -67,6 +67,11 @@ impl<'a> Parts<'a> {
         let payload = base64url::decode(encoded_payload).ok();
         Ok(Self { signing_input, header, encoded_payload, payload, signature })
     }
+
+    /// The decoded header.
+    pub(super) fn header_json(&self) -> &[u8] {
+        &self.header
+    }
 }
 
 /// What is before the first dot, and behind it. A token is long, and engines go through it octet by

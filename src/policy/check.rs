@@ -83,12 +83,12 @@ impl Budget {
     }
 
     /// Takes one signature check; false when there was none left.
-    fn spend_signature(&self) -> bool {
+    pub(super) fn spend_signature(&self) -> bool {
         spend(&self.signatures, 1)
     }
 
     /// Takes the reading of a token; false when there was not enough left.
-    fn spend_octets(&self, octets: usize) -> bool {
+    pub(super) fn spend_octets(&self, octets: usize) -> bool {
         spend(&self.octets, octets)
     }
 }
@@ -188,14 +188,15 @@ impl Evaluation<'_> {
             &payload,
             &provider.claims_read,
         );
-        let known = Rc::new(known);
+        let binding = provider.possession.binding(octets, &payload);
+        let known = Rc::new(known.bound(binding));
         if let Some(cache) = self.verified.get(index) {
             cache.insert(Rc::clone(&known));
         }
         self.grant(index, provider, &known, location)
     }
 
-    /// What a verified token does to a request, unless it was revoked.
+    /// What a verified token does to a request, unless it was revoked, and in the right hands.
     fn grant(
         self,
         index: ProviderIndex,
@@ -208,11 +209,14 @@ impl Evaluation<'_> {
         if !wanted.is_empty() {
             return Ok(Outcome::Waiting(wanted));
         }
+        let held = self.possess(provider, known, location)?;
+        let taken = || held.proof.into_iter().chain([location.clone()]).collect();
         Ok(Outcome::Met(Grant {
+            uses: held.uses,
             headers: known.edits.clone(),
             fixed: provider.outputs.fixed.clone(),
             parameters: known.parameters.clone(),
-            taken: if provider.forward { Vec::new() } else { vec![location.clone()] },
+            taken: if provider.forward { Vec::new() } else { taken() },
             bearers: match self.policy.has_conditions {
                 true => vec![Bearer { provider: index, known: Rc::clone(known) }],
                 false => Vec::new(),

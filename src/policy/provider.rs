@@ -13,6 +13,7 @@ use crate::jose::table_memory::TableMemory;
 use crate::policy::identity::Outputs;
 use crate::policy::issuer::{Issuers, Name};
 use crate::policy::key_source::{KeyContext, KeySource};
+use crate::policy::possession::{JTI, Possession, longest_life};
 use crate::policy::status::StatusLists;
 use crate::policy::verified_tokens::{
     CacheSettings, DEFAULT_TOKEN_OCTETS, DEFAULT_TOKENS, NATIVE_TOKENS,
@@ -48,6 +49,7 @@ pub struct Provider {
     pub(super) lifetime: Lifetime,
     pub(super) max_age: Option<Duration>,
     pub(super) checks: TokenChecks,
+    pub(super) possession: Possession,
     /// The claims that conditions look at; empty: none do, and nothing is kept for them.
     pub(super) claims_read: Vec<String>,
     /// Where the states of its tokens stand.
@@ -98,6 +100,8 @@ impl Provider {
             provider.status_list.clone().map(|wire| StatusLists::compile(wire, sharing));
         let outputs = Outputs::new(&provider);
         let checks = TokenChecks::compile(&provider, &path, errors);
+        let possession = Possession::compile(&name.configured, &provider, &path, errors);
+        let longest_life = longest_life(&provider);
         let issuers = Issuers::compile(&provider, &path, errors);
         let context = KeyContext {
             provider: &path,
@@ -126,7 +130,7 @@ impl Provider {
                 .filter(|key| !key.is_empty()),
             audiences: comparable(&provider.audiences),
             subjects: provider.subjects.as_ref().map(TextMatcher::new),
-            lifetime: match (provider.max_lifetime, provider.require_expiration) {
+            lifetime: match (longest_life, provider.require_expiration) {
                 (Some(most), _) => Lifetime::Below(most),
                 (None, true) => Lifetime::Bounded,
                 (None, false) => Lifetime::Any,
@@ -136,11 +140,12 @@ impl Provider {
             claims_read: status_lists.iter().map(|_| "status".to_owned()).collect(),
             status_lists,
             outputs,
-            locations: locations(
-                provider.from_headers,
-                provider.from_params,
-                provider.from_cookies,
+            locations: sorted::list(
+                locations(provider.from_headers, provider.from_params, provider.from_cookies)
+                    .into_iter()
+                    .chain(possession.location()),
             ),
+            possession,
             forward: provider.forward,
             cache: provider.jwt_cache.map_or(
                 CacheSettings { tokens: DEFAULT_TOKENS, token_octets: DEFAULT_TOKEN_OCTETS },
@@ -173,10 +178,13 @@ impl TokenChecks {
             }
             algorithm
         });
+        let algorithms = algorithms.collect();
+        let mut required_claims = provider.required_claims.clone();
+        required_claims.extend(provider.single_use.map(|_| JTI.to_owned()));
         Self {
-            algorithms: algorithms.collect(),
+            algorithms,
             types: provider.token_types.clone(),
-            required_claims: provider.required_claims.clone(),
+            required_claims,
             parties: provider.authorized_parties.clone(),
         }
     }
