@@ -31,7 +31,7 @@ use crate::host::abi::HostError;
 use crate::host::metrics::Metrics;
 use crate::host::stream::Stream;
 use crate::jwks::answer::{Answer, Cause, FetchFailure};
-use crate::jwks::key_set::MAX_SET_OCTETS;
+use crate::jwks::content::MAX_BODY_OCTETS;
 use crate::jwks::key_store::NotShared;
 use crate::policy::{Policy, Served};
 use crate::request::{RequestEdit, RequestHead};
@@ -332,7 +332,7 @@ fn read_answer(headers: usize) -> Result<Answer, FetchFailure> {
         return Err(Cause::NoAnswer.into());
     }
     // One octet more than is allowed: enough to see that it is too much.
-    let limit = MAX_SET_OCTETS.saturating_add(1);
+    let limit = MAX_BODY_OCTETS.saturating_add(1);
     Ok(Answer {
         headers: abi::headers(MapType::HttpCallResponseHeaders)
             .unwrap_or_default()

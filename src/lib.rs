@@ -13,6 +13,7 @@
 //! | [`jose`] | tokens, keys, signatures |
 //! | [`claims`] | registered claims, and the checks at a time |
 //! | [`jwks`] | key sets, and how they stay fresh |
+//! | [`revocation`] | lists of revoked tokens |
 //! | [`denial`] | refusals, and what clients are told |
 //! | [`config`] | the configuration as written |
 //! | [`text`], [`path`] | texts and paths against patterns |
@@ -40,6 +41,7 @@ pub mod jwks;
 pub mod path;
 pub mod policy;
 pub mod request;
+pub mod revocation;
 pub mod single_use;
 mod sorted;
 pub mod text;

@@ -13,6 +13,7 @@ pub mod evaluate;
 pub mod identity;
 mod issuer;
 pub mod key_source;
+pub mod logout;
 mod path_start;
 mod possession;
 mod protected_resource;
@@ -20,9 +21,11 @@ mod protobuf_value;
 pub mod provider;
 mod report;
 mod requirement;
+mod revocation;
 mod rewrite;
 pub mod route;
 mod state_rules;
+pub mod status;
 mod step_up;
 pub mod verified_tokens;
 
@@ -30,7 +33,7 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use crate::authorize::Condition;
-use crate::config::reader::{ConfigError, Errors, member_path};
+use crate::config::reader::{ConfigError, Errors};
 use crate::config::{self, Config, Mode};
 use crate::denial::{Manner, Responses};
 use crate::jose::table_memory::{DEFAULT_TABLE_OCTETS, TableMemory};
@@ -42,7 +45,10 @@ use crate::policy::path_start::{PathStart, StartPattern};
 pub use crate::policy::protected_resource::Served;
 use crate::policy::protected_resource::{ProtectedResource, metadata_address, serve};
 pub use crate::policy::provider::Provider;
+use crate::policy::provider::refuse_token_headers;
 use crate::policy::requirement::{Names, Requirement};
+use crate::policy::revocation::Lists;
+pub use crate::policy::revocation::RemoteList;
 use crate::policy::rewrite::{Writes, refuse_unstable_routes};
 use crate::policy::route::RouteMatcher;
 use crate::policy::state_rules::StateRules;
@@ -84,6 +90,7 @@ pub struct Policy {
     mode: Mode,
     responses: Option<Responses>,
     resources: Vec<ProtectedResource>,
+    lists: Lists,
     /// A candidate that is asked as well, and decides nothing. Its providers come behind this
     /// policy's own.
     pub shadow: Option<Box<Policy>>,
@@ -129,13 +136,15 @@ impl Policy {
                 |error: &ConfigError| !more.iter().any(|live| in_shadow(live.clone()) == *error);
             errors.extend(own.into_iter().map(in_shadow).filter(is_own));
         }
+        policy.place_lists();
         errors.extend(more);
         let errors = sorted::list(errors);
         if errors.is_empty() { Ok(policy) } else { Err(errors) }
     }
 
-    fn compile(config: Config, table_memory: &Rc<TableMemory>) -> (Self, Vec<ConfigError>) {
+    fn compile(mut config: Config, table_memory: &Rc<TableMemory>) -> (Self, Vec<ConfigError>) {
         let errors = Errors::default();
+        let revoked = revocation::take(&mut config);
         let Split { providers, places } = Split::new(config.providers, &errors);
         let names = Names { providers: places, requirements: config.requirement_map };
         for requirement in names.requirements.values() {
@@ -159,6 +168,8 @@ impl Policy {
                 Provider::compile(name, provider, &config.key_sharing, table_memory, &errors)
             })
             .collect();
+        let lists =
+            revocation::compile(revoked, &names, &config.key_sharing, &mut providers, &errors);
         let state_rules =
             config.filter_state_rules.map(|wire| StateRules::compile(wire, &names, &errors));
         let mut properties = Vec::new();
@@ -214,6 +225,7 @@ impl Policy {
             mode: config.mode,
             responses,
             resources,
+            lists,
             shadow: None,
         };
         (policy, errors.into_sorted())
@@ -362,16 +374,4 @@ fn note_claims_read(
     }
     let writes = rules.iter().any(|rule| rule.writes.read_claims());
     writes || !conditions.is_empty() || policies.is_some() || step_up.is_some()
-}
-
-/// The header that tells of a failed token must not be one that holds tokens.
-fn refuse_token_headers(status_headers: &[String], providers: &[Provider], errors: &Errors) {
-    for provider in providers {
-        for name in status_headers.iter().filter(|name| provider.takes_tokens_from_header(name)) {
-            errors.push(
-                &member_path("providers", &provider.configured),
-                format!("takes tokens from `{name}`, a requirement's `verification_status_header`"),
-            );
-        }
-    }
 }

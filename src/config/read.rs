@@ -14,7 +14,9 @@ use crate::config::protected_resource::ProtectedResource;
 use crate::config::protobuf_struct;
 use crate::config::reader::{ConfigError, Errors, Node};
 use crate::config::requirement::mode;
+use crate::config::revocation::Revocation;
 use crate::config::shadow;
+use crate::config::status_list::StatusLists;
 use crate::config::{
     Config, FilterStateRules, FromHeader, Jwks, JwtCacheConfig, KeySharing, KeyTables, Provider,
     Requirement, Rule,
@@ -95,6 +97,7 @@ impl Config {
                 .unwrap_or_default(),
             protected_resources: fields
                 .list("protected_resources", |node| node.object(ProtectedResource::read)),
+            revocation: Revocation::read(fields),
             replay_memory: fields
                 .get("replay_memory")
                 .and_then(|node| node.object(ReplayMemory::read))
@@ -174,6 +177,10 @@ impl Provider {
                 .and_then(|node| node.object(|fields| fields.texts("space_delimited_claims")))
                 .unwrap_or_default(),
             clear_route_cache: fields.flag("clear_route_cache"),
+            revocation: Revocation::read_own(fields),
+            status_list: fields
+                .get_not_null("status_list")
+                .and_then(|n| n.object(StatusLists::read)),
             clock_skew_seconds: fields
                 .get("clock_skew_seconds")
                 .and_then(|node| node.unsigned())

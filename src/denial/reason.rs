@@ -76,6 +76,14 @@ pub enum Reason {
     Misused(Misuse),
     /// More tokens, or tokens with more possible keys, than one request may cost.
     TooManyTokens,
+    /// It was revoked.
+    TokenRevoked,
+    /// It is not good for the time being.
+    TokenSuspended,
+    /// Its state is nothing that is known, or stands nowhere.
+    StatusUnacceptable,
+    /// Nobody knows whether it was revoked.
+    RevocationUnavailable,
     /// The keys cannot be had: the issuer's fault, not the client's.
     KeysUnavailable,
     /// Too many requests wait for keys already.
@@ -87,7 +95,7 @@ pub enum Reason {
 }
 
 /// Every reason but misuse.
-const ALL: [Reason; 46] = [
+const ALL: [Reason; 50] = [
     Reason::TokenMissing,
     Reason::IssuerUnknown,
     Reason::TokenTooLong,
@@ -130,6 +138,10 @@ const ALL: [Reason; 46] = [
     Reason::SignatureInvalid,
     Reason::SignatureLength,
     Reason::TooManyTokens,
+    Reason::TokenRevoked,
+    Reason::TokenSuspended,
+    Reason::StatusUnacceptable,
+    Reason::RevocationUnavailable,
     Reason::KeysUnavailable,
     Reason::TooManyWaiting,
     Reason::ConfigurationInvalid,
@@ -253,6 +265,12 @@ impl Reason {
             Self::SignatureLength => ("signature_length", "Jwt ED25519 signature is wrong length"),
             Self::Misused(misuse) => misuse.row(),
             Self::TooManyTokens => ("too_many_tokens", "Found multiple Jwt tokens"),
+            Self::TokenRevoked => ("token_revoked", "Jwt is revoked"),
+            Self::TokenSuspended => ("token_suspended", "Jwt is suspended"),
+            Self::StatusUnacceptable => ("status_unacceptable", "Jwt status is not acceptable"),
+            Self::RevocationUnavailable => {
+                ("revocation_unavailable", "Jwt could not be checked for revocation")
+            }
             Self::KeysUnavailable => ("keys_unavailable", "Jwks remote fetch is failed"),
             Self::TooManyWaiting => ("too_many_waiting", "Too many requests wait for the Jwks"),
             Self::ConfigurationInvalid => {
@@ -290,6 +308,7 @@ impl Reason {
         matches!(
             self,
             Self::KeysUnavailable
+                | Self::RevocationUnavailable
                 | Self::TooManyWaiting
                 | Self::ConfigurationInvalid
                 | Self::HostFailed

@@ -63,6 +63,7 @@ impl Engine {
             // What was looked for in vain is not there.
             patience: Patience::Scarce,
             budget: &Budget::default(),
+            standing: self.standing(first),
             verified: self.verified.get(first..).unwrap_or_default(),
             refused,
         }
@@ -119,7 +120,7 @@ impl Engine {
         });
     }
 
-    fn log_in_limits(&mut self, mut line: String) {
+    pub(super) fn log_in_limits(&mut self, mut line: String) {
         let Some(dropped) = self.roll_out_log.admit(self.now) else { return };
         if dropped > 0 {
             line.push_str(&format!(" ({dropped} such lines were left out)"));

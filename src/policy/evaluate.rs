@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
+use std::rc::Rc;
 
 use crate::authorize::Condition;
 use crate::config::Mode;
@@ -15,6 +16,7 @@ use crate::policy::authorization::Bearer;
 use crate::policy::check::Budget;
 use crate::policy::requirement::{Otherwise, Requirement};
 use crate::policy::rewrite::Writes;
+use crate::policy::status::Standing;
 use crate::policy::verified_tokens::VerifiedTokens;
 use crate::policy::{Policy, ProviderIndex};
 use crate::request::{RequestEdit, RequestEdits, RequestHead};
@@ -39,6 +41,8 @@ pub struct Evaluation<'a> {
     pub patience: Patience,
     /// What may still be spent on this request.
     pub budget: &'a Budget,
+    /// What is known of tokens that are good no longer, beside the lists among the keys.
+    pub standing: Standing<'a>,
     /// The verified tokens of each provider, in the policy's order. What is in them changes what a
     /// decision costs, and nothing else.
     pub verified: &'a [VerifiedTokens],
@@ -107,6 +111,8 @@ pub struct Wanted {
     pub provider: ProviderIndex,
     /// Which one, when the provider's keys are there but this one is not among them.
     pub kid: Option<String>,
+    /// Not its keys, but the list at this address in which its tokens' states stand.
+    pub list: Option<Rc<str>>,
 }
 
 /// What a requirement, or one token, comes to.
@@ -199,7 +205,7 @@ impl<'a> Evaluation<'a> {
     fn report(self, verdict: Verdict) -> Verdict {
         let (denial, wanted) = match verdict {
             Verdict::Deny(denial) => (denial, Vec::new()),
-            Verdict::Wait(wanted) => (Reason::KeysUnavailable.into(), wanted),
+            Verdict::Wait(wanted) => (self.policy.lists.reason_without(&wanted).into(), wanted),
             other => return other,
         };
         Verdict::Report { permit: self.permit(Grant::default(), None, None), denial, wanted }

@@ -24,6 +24,7 @@ mod hostile;
 mod issuers;
 mod keys;
 mod outputs;
+mod revocation;
 mod sharing;
 mod single_use;
 mod tokens;

@@ -11,7 +11,9 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use jwt_gate::engine::{Counter, Decision, Effect, Engine, StreamId};
+use jwt_gate::engine::{Counter, Decision, Effect, Engine, FetchId, FetchRequest, StreamId};
+use jwt_gate::jwks::answer::Answer;
+use jwt_gate::jwks::key_store::NotShared;
 use jwt_gate::policy::Policy;
 use jwt_gate::request::RequestHead;
 use jwt_gate::single_use::SharedData;
@@ -54,6 +56,12 @@ pub struct Gate {
     pub shared: Shared,
     pub counted: Vec<Counter>,
     pub logged: Vec<String>,
+    /// What is to be fetched, with the workers of their own.
+    pub fetches: Vec<(FetchId, FetchRequest)>,
+    /// What became of requests that waited.
+    pub answered: Vec<String>,
+    /// The list of token states that is served to whoever has to wait for it.
+    pub status: Option<String>,
 }
 
 impl Gate {
@@ -63,7 +71,8 @@ impl Gate {
             panic!("{}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
         });
         let (shared, counted, logged) = Default::default();
-        Self { engine: Engine::new(policy), shared, counted, logged }
+        let (fetches, answered, status) = Default::default();
+        Self { engine: Engine::new(policy), shared, counted, logged, fetches, answered, status }
     }
 
     pub fn decide(&mut self, now: u64, headers: &[(&str, &str)]) -> Decision {
@@ -78,14 +87,59 @@ impl Gate {
             spending.carry_out(now, &mut self.shared);
             decision = self.engine.handle_spent(spending);
         }
+        self.drain(now);
+        decision
+    }
+
+    fn drain(&mut self, now: UnixTime) {
         while let Some(effect) = self.engine.next_effect() {
             match effect {
                 Effect::Count(counter) => self.counted.push(counter),
                 Effect::Log(_, line) => self.logged.push(line),
+                Effect::Fetch { id, request } => self.fetches.push((id, request)),
+                Effect::Look { provider, .. } => {
+                    self.engine.handle_notice(provider, Err(NotShared), now);
+                }
+                Effect::Reject(_, rejection) => {
+                    self.answered.push(format!("{} {}", rejection.status, rejection.reason.code()));
+                }
+                Effect::Resume(..) => self.answered.push("pass".to_owned()),
                 _ => {}
             }
         }
-        decision
+    }
+
+    /// Tells of a logout, at the address of the documentation.
+    #[track_caller]
+    fn log_out(&mut self, token: &str) {
+        let decision = self.decide(NOW, &[(":method", "POST"), (":path", "/backchannel-logout")]);
+        assert_eq!(told(&decision), "receive");
+        let (body, now) = (format!("logout_token={token}"), UnixTime::from_secs(NOW));
+        let served = self.engine.handle_body(StreamId(1), Some(body.as_bytes()), now);
+        assert_eq!((served.status, &*served.body), (200, ""));
+        self.drain(now);
+    }
+
+    /// Lets time come, with all that is due at it.
+    pub fn tick(&mut self, now: u64) {
+        let now = UnixTime::from_secs(now);
+        self.engine.handle_tick(now);
+        self.drain(now);
+    }
+
+    /// Answers the fetch of what is at a host whose name begins with this, once it is wanted.
+    #[track_caller]
+    pub fn answer(&mut self, now: u64, host: &str, status: &str, body: &str) {
+        self.tick(now);
+        let is_it =
+            |(name, value): &(String, String)| name == ":authority" && value.starts_with(host);
+        let place = self.fetches.iter().position(|(_, request)| request.headers.iter().any(is_it));
+        let (id, _) = self.fetches.remove(place.unwrap_or_else(|| panic!("nobody asks {host}")));
+        let headers = vec![(b":status".to_vec(), status.as_bytes().to_vec())];
+        let answer = Answer { headers, body: body.as_bytes().to_vec() };
+        let now = UnixTime::from_secs(now);
+        self.engine.handle_fetched(id, Ok(&answer), now);
+        self.drain(now);
     }
 
     /// `pass`, or status and code.
@@ -108,6 +162,7 @@ pub fn told(decision: &Decision) -> String {
         Decision::Forward(_) => "pass".to_owned(),
         Decision::Reject(rejection) => format!("{} {}", rejection.status, rejection.reason.code()),
         Decision::Serve(served) => format!("{} served", served.status),
+        Decision::Receive => "receive".to_owned(),
         Decision::Spend(_) => "spend".to_owned(),
         Decision::Wait => "wait".to_owned(),
     }
@@ -127,7 +182,9 @@ pub fn challenge(decision: &Decision) -> Option<String> {
 
 /// Runs the examples of a document; returns how many configurations and requests there were.
 ///
-/// A block of `json` is a configuration, to which keys are added. A line of a block of `requests` is
+/// A block of `json` is a configuration, to which keys are added; one of `list` is what is fetched from
+/// the first host that is asked; one of `status` is the claims of a
+/// list of token states, one of `logout` those of a logout token that is posted. A line of a block of `requests` is
 /// the method, the path, headers in brackets, the claims of the token, and what becomes of it;
 /// indented lines under it are headers (`none`: there is no such one) and the body of the answer, or
 /// what was counted. `THUMBPRINT` in claims is that of the client's key; a header `dpop: proof` is a
@@ -155,6 +212,15 @@ pub fn run_examples(document: &str) -> (usize, usize) {
                 gate = Some(Gate::new(&config));
                 configurations += 1;
             }
+            "status" => {
+                let gate = gate.as_mut().unwrap();
+                gate.status = Some(sign(&keys["main"], "statuslist+jwt", block));
+            }
+            "logout" => {
+                let token = sign(&keys["main"], "logout+jwt", block);
+                gate.as_mut().unwrap().log_out(&token);
+            }
+            "list" => gate.as_mut().unwrap().answer(NOW, "", "200", block),
             "requests" => {
                 let mut decision = None;
                 for line in block.lines() {
@@ -175,6 +241,13 @@ pub fn run_examples(document: &str) -> (usize, usize) {
         }
     }
     (configurations, requests)
+}
+
+/// A token of this type with these claims.
+fn sign(key: &SigningKey, typ: &str, claims: &str) -> String {
+    let mut header = key.header();
+    header["typ"] = json!(typ);
+    key.sign_with_header(&header, claims.as_bytes())
 }
 
 impl Gate {
@@ -223,7 +296,11 @@ impl Gate {
         }
         let credentials = token.map(|token| format!("{scheme} {token}"));
         headers.extend(credentials.iter().map(|text| ("authorization", text.as_str())));
-        let decision = self.decide(NOW, &headers);
+        let mut decision = self.decide(NOW, &headers);
+        if let (Decision::Wait, Some(list)) = (&decision, self.status.clone()) {
+            self.answer(NOW, "", "200", &list);
+            decision = self.decide(NOW, &headers);
+        }
         assert_eq!(told(&decision), expected, "{line}");
         decision
     }
