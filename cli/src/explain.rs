@@ -53,7 +53,7 @@ pub fn run(arguments: &ExplainArguments, paint: Paint) -> Result<Answer, Trouble
         policy.all_providers().map(|own| (own.configured.clone(), own.name.clone())).collect();
     let keys = run::keys(&arguments.jwks, &policy)?;
     let run = Run::new(policy, &request, keys, at);
-    let steps = steps(run.notes(), &config, &providers, at);
+    let steps = steps(&run.notes(), &config, &providers, at);
     let told = Told { request: &request, run: &run, steps: &steps, at };
     Ok(Answer::new(told.text(paint), told.json(), told.verdict()))
 }
@@ -68,9 +68,13 @@ struct Told<'a> {
 impl Told<'_> {
     fn verdict(&self) -> Verdict {
         match &self.run.outcome {
-            Outcome::Decided(Decision::Forward(_) | Decision::Serve(_)) => Verdict::Good,
+            Outcome::Decided(Decision::Forward(_) | Decision::Serve(_) | Decision::Receive) => {
+                Verdict::Good
+            }
             Outcome::Decided(Decision::Reject(_)) => Verdict::Bad,
-            Outcome::Decided(Decision::Wait) | Outcome::NoKeys(_) => Verdict::Open,
+            Outcome::Decided(Decision::Wait | Decision::Spend(_)) | Outcome::NoKeys(_) => {
+                Verdict::Open
+            }
         }
     }
 
@@ -106,6 +110,11 @@ impl Told<'_> {
             Outcome::Decided(Decision::Serve(served)) => {
                 vec![format!("{head}  {}: the gate answers itself", served.status)]
             }
+            Outcome::Decided(Decision::Receive) => {
+                vec![format!(
+                    "{head}  the gate reads the body itself: here issuers tell of logouts"
+                )]
+            }
             Outcome::Decided(Decision::Reject(rejection)) => {
                 let Rejection { reason, status, headers, body, .. } = rejection;
                 let code = paint.bad(&format!("{status} {}", reason.code()));
@@ -115,7 +124,7 @@ impl Told<'_> {
                 lines.extend(headers);
                 lines
             }
-            Outcome::Decided(Decision::Wait) => {
+            Outcome::Decided(Decision::Wait | Decision::Spend(_)) => {
                 vec![format!("{head}  {}: the request waits for keys", paint.warn("open"))]
             }
             Outcome::NoKeys(names) => vec![format!(
@@ -144,7 +153,8 @@ impl Told<'_> {
                     "headers": headers.iter().map(|(name, value)| json!([name, value])).collect::<Vec<_>>(),
                 })
             }
-            Outcome::Decided(Decision::Wait) => json!({ "decision": "open" }),
+            Outcome::Decided(Decision::Receive) => json!({ "decision": "received" }),
+            Outcome::Decided(Decision::Wait | Decision::Spend(_)) => json!({ "decision": "open" }),
             Outcome::NoKeys(names) => json!({ "decision": "open", "keys_missing_of": names }),
         };
         json!({

@@ -83,7 +83,9 @@ fn generate(alg: Alg, arguments: &KeygenArguments) -> Result<SigningKey, Trouble
         }
         (false, None) => SigningKey::generate(alg, ""),
     };
-    let kid = arguments.kid.clone().or_else(|| key.thumbprint()).unwrap_or_else(random_id);
+    // A digest of a secret would help to guess it.
+    let usual = || if alg.is_hmac() { random_id() } else { key.thumbprint() };
+    let kid = arguments.kid.clone().unwrap_or_else(usual);
     Ok(key.named(&kid))
 }
 

@@ -306,3 +306,35 @@ fn what_is_missing_is_asked_for() {
     let said = run(&["explain", "-c", "nowhere.yaml"]);
     assert!(said.code == 3 && said.err.contains("there is no such file"), "{said:?}");
 }
+
+/// What may be used once, by whom, and what was revoked.
+#[test]
+fn possession_and_revocation_are_told() {
+    let bench = Bench::new("explain-once");
+    let file = bench.folder.join("once.json");
+    let set = fs::read_to_string(&bench.set).unwrap();
+    let providers = json!({
+        "once": { "issuer": "https://once.example", "local_jwks": { "inline_string": set }, "single_use": {} },
+        "bound": {
+            "issuer": "https://bound.example", "local_jwks": { "inline_string": set },
+            "sender_constraint": { "required": true, "dpop": {} },
+        },
+        "listed": {
+            "issuer": "https://listed.example", "local_jwks": { "inline_string": set },
+            "revocation": { "list": { "http_uri": { "uri": "https://x.example/list", "cluster": "c", "timeout": "5s" } } },
+        },
+    });
+    fs::write(&file, json!({ "providers": providers }).to_string()).unwrap();
+    let ask = |issuer: &str| {
+        let token = bench.token(&json!({ "iss": format!("https://{issuer}.example"), "jti": "a" }));
+        run(&["explain", "-c", file.to_str().unwrap(), "--at", "1800000000", "-t", &token])
+    };
+    let said = ask("once");
+    assert!(said.code == 0 && said.out.contains("used up by this request"), "{said:?}");
+    assert!(said.out.contains("possession       once"), "{}", said.out);
+    let said = ask("bound");
+    assert!(said.code == 1 && said.out.contains("FAIL possession"), "{said:?}");
+    let said = ask("listed");
+    assert!(said.code == 1 && said.out.contains("FAIL revocation"), "{said:?}");
+    assert!(said.out.contains("as if it could not be had"), "{said:?}");
+}

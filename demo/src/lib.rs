@@ -14,6 +14,7 @@ pub mod pki;
 pub mod probe;
 pub mod serve;
 pub mod story;
+pub mod tls;
 pub mod wasm;
 
 pub use jwt_gate_signing as keys;

@@ -124,14 +124,12 @@ impl Evaluation<'_> {
     pub(super) fn authorize(self, asked: &Asked<'_>, bearers: &[Bearer]) -> Result<(), Denial> {
         if let Some(condition) = asked.condition {
             let tokens: Vec<_> = bearers.iter().map(|bearer| &bearer.known.facts).collect();
-            let demanded = self.demand(condition, &tokens);
-            self.budget.note(|| Note::Conditions("rule", Came::of_conditions(&demanded)));
-            demanded?;
+            self.demand(condition, &tokens)?;
         }
         // Whoever may not do it at all need not authenticate anew for it.
         if let Some(step_up) = asked.step_up {
             let stepped = self.step_up(step_up, bearers);
-            self.budget.note(|| Note::Conditions("step_up", Came::of_conditions(&stepped)));
+            self.note(|| Note::StepUp(Came::of_conditions(&stepped)));
             stepped?;
         }
         match &self.policy.policies {
@@ -142,12 +140,14 @@ impl Evaluation<'_> {
 
     /// That every token meets `condition`.
     pub(super) fn demand(self, condition: &Condition, tokens: &[&Facts]) -> Result<(), Denial> {
-        match every(condition, tokens, self.head) {
+        let demanded = match every(condition, tokens, self.head) {
             Truth::Yes => Ok(()),
             // A token may help: RFC 6750 section 3.1 asks for one without an error code.
             _ if tokens.is_empty() => Err(Reason::TokenMissing.into()),
             _ => Err(self.lacking(condition, tokens).unwrap_or(Reason::ClaimsNotAllowed.into())),
-        }
+        };
+        self.note(|| Note::Conditions(Came::of_conditions(&demanded)));
+        demanded
     }
 
     /// The first policy that applies decides.
@@ -165,7 +165,7 @@ impl Evaluation<'_> {
             }
             let tokens = policy.tokens(bearers);
             let applies = policy.applies(&tokens, self.head).min(concerns);
-            self.budget.note(|| {
+            self.note(|| {
                 let decides = match policy.action {
                     Action::Allow => applies == Truth::Yes,
                     Action::Deny => applies != Truth::No,
@@ -184,7 +184,7 @@ impl Evaluation<'_> {
                 (Action::Deny, Truth::No) => {}
             }
         }
-        self.budget.note(|| Note::PolicyDefault);
+        self.note(|| Note::PolicyDefault);
         match policies.default {
             Action::Allow => Ok(()),
             // No token can help where none is looked at.

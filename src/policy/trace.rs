@@ -15,20 +15,18 @@ pub enum Note {
     Asked(AskedBy),
     /// What a requirement, or a part of it, asks for.
     Requirement(String),
-    /// How many tokens are where they may be.
-    Found(usize),
-    /// A token that is looked at, and where it was.
-    Token(TokenLocation, Vec<u8>),
     /// The provider as whose token it is judged.
     JudgedFor(ProviderIndex),
     /// The keys that may have signed it, by their `kid`, of so many.
     Keys(Vec<Option<String>>, usize),
     /// The signature was checked with this one.
     Tried(Option<String>),
-    /// What became of the token.
-    Judged(Came),
-    /// What conditions on its claims, or on how the user authenticated, came to.
-    Conditions(&'static str, Came),
+    /// What became of a token, where it was and what it is; what was noted since the last one is about it.
+    Judged(TokenLocation, Vec<u8>, Came),
+    /// What conditions on its claims came to.
+    Conditions(Came),
+    /// How, and how lately, its user authenticated.
+    StepUp(Came),
     /// A policy that is about the request, by its place, and whether it applies.
     Policy(usize, bool),
     /// No policy decided.
@@ -60,7 +58,7 @@ pub enum Came {
 }
 
 impl Came {
-    pub(super) fn of(outcome: &Result<Outcome, Denial>) -> Self {
+    fn of(outcome: &Result<Outcome, Denial>) -> Self {
         match outcome {
             Ok(Outcome::Met(_)) => Self::Good,
             Ok(Outcome::Waiting(_)) => Self::Waiting,
@@ -94,6 +92,44 @@ impl Policy {
 }
 
 impl Evaluation<'_> {
+    /// Keeps a note, and the notes of one decision only.
+    #[inline(always)]
+    pub(super) fn note(self, note: impl FnOnce() -> Note) {
+        #[cfg(feature = "trace")]
+        {
+            let note = note();
+            let mut notes = self.policy.notes.borrow_mut();
+            if matches!(note, Note::Asked(_)) {
+                notes.clear();
+            }
+            notes.push(note);
+        }
+        #[cfg(not(feature = "trace"))]
+        let _ = note;
+    }
+
+    #[inline(always)]
+    pub(super) fn note_asked(self) {
+        self.note(|| Note::Asked(self.policy.asked_by(self.head)));
+    }
+
+    #[inline(always)]
+    pub(super) fn note_requirement(self, requirement: &Requirement) {
+        self.note(|| Note::Requirement(self.in_words(requirement)));
+    }
+
+    /// What one token comes to.
+    #[inline(always)]
+    pub(super) fn judged(
+        self,
+        location: &TokenLocation,
+        token: &[u8],
+        outcome: Result<Outcome, Denial>,
+    ) -> Outcome {
+        self.note(|| Note::Judged(location.clone(), token.to_vec(), Came::of(&outcome)));
+        outcome.unwrap_or_else(Outcome::Failed)
+    }
+
     /// What `requirement` asks for, in words.
     pub(super) fn in_words(self, requirement: &Requirement) -> String {
         match requirement {

@@ -14,7 +14,7 @@ use crate::times;
 
 /// A token and what was looked at for it.
 pub struct Checks<'a> {
-    read: Option<Read>,
+    pub read: Option<Read>,
     /// As whose token it was judged.
     pub provider: Option<&'a Provider>,
     /// The keys that fit, and of how many.
@@ -24,7 +24,7 @@ pub struct Checks<'a> {
 }
 
 /// What a token says.
-struct Read {
+pub struct Read {
     header: Header,
     registered: RegisteredClaims,
     claims: Map<String, Value>,
@@ -62,9 +62,11 @@ enum Check {
     Keys,
     Signature,
     Outputs,
+    Revocation,
+    Possession,
 }
 
-const ALL: [(Check, &str); 16] = [
+const ALL: [(Check, &str); 18] = [
     (Check::Form, "form"),
     (Check::Issuer, "iss"),
     (Check::NotBefore, "nbf"),
@@ -81,6 +83,8 @@ const ALL: [(Check, &str); 16] = [
     (Check::Keys, "key"),
     (Check::Signature, "signature"),
     (Check::Outputs, "outputs"),
+    (Check::Revocation, "revocation"),
+    (Check::Possession, "possession"),
 ];
 
 /// The steps of one token.
@@ -88,7 +92,10 @@ pub fn checks(token: &Checks<'_>, came: Came, at: u64) -> Vec<Step> {
     let failed = match came {
         Came::Good => None,
         Came::Refused(reason) => Some((token.failed(reason), reason)),
-        Came::Waiting => Some((Some(Check::Keys), Reason::KeysUnavailable)),
+        Came::Waiting if token.tried.is_empty() => {
+            Some((Some(Check::Keys), Reason::KeysUnavailable))
+        }
+        Came::Waiting => Some((Some(Check::Revocation), Reason::RevocationUnavailable)),
     };
     let mut steps = Vec::new();
     for (check, name) in ALL {
@@ -96,7 +103,7 @@ pub fn checks(token: &Checks<'_>, came: Came, at: u64) -> Vec<Step> {
         match failed {
             Some((Some(own), reason)) if own == check => {
                 let why = match came {
-                    Came::Waiting => "the keys are not there".to_owned(),
+                    Came::Waiting => "what it depends on is not there".to_owned(),
                     _ => format!("{}: {}", reason.code(), reason.text()),
                 };
                 let joint = if detail.is_empty() { "" } else { "; " };
@@ -157,6 +164,11 @@ impl Checks<'_> {
             Reason::SignatureInvalid | Reason::SignatureLength => Check::Signature,
             Reason::TooManyTokens if self.keys.is_some() => Check::Signature,
             Reason::ClaimsNotAllowed => Check::Outputs,
+            Reason::TokenRevoked
+            | Reason::TokenSuspended
+            | Reason::StatusUnacceptable
+            | Reason::RevocationUnavailable => Check::Revocation,
+            Reason::Misused(_) => Check::Possession,
             _ => return None,
         })
     }
@@ -269,6 +281,19 @@ impl Checks<'_> {
                     [.., last] => format!("checked with {last} ({} tried)", tried.len()),
                 };
                 (tried, true)
+            }
+            Check::Revocation => {
+                let is_asked = provider.revocation.is_some() || provider.status_list.is_some();
+                let told = if is_asked { "by the lists of the provider" } else { "" };
+                (told.to_owned(), is_asked)
+            }
+            Check::Possession => {
+                let asked = [
+                    provider.single_use.as_ref().map(|_| "once"),
+                    provider.sender_constraint.as_ref().map(|_| "by its owner"),
+                ];
+                let asked: Vec<_> = asked.into_iter().flatten().collect();
+                (asked.join(", "), !asked.is_empty())
             }
             Check::Outputs => {
                 ("what claims become can be made".to_owned(), provider.consumer.is_some())

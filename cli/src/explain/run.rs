@@ -12,6 +12,7 @@ use jwt_gate::jwks::key_store::NotShared;
 use jwt_gate::jwks::source::Source;
 use jwt_gate::policy::trace::Note;
 use jwt_gate::policy::{KeySource, Policy, ProviderIndex};
+use jwt_gate::single_use::SharedData;
 use jwt_gate::time::UnixTime;
 use serde_json::json;
 
@@ -25,6 +26,23 @@ pub enum Outcome {
     Decided(Decision),
     /// Nobody knows without the keys of these providers.
     NoKeys(Vec<String>),
+}
+
+/// The data of workers of which none has seen anything yet.
+#[derive(Default)]
+struct Empty(BTreeMap<String, Vec<u8>>);
+
+impl SharedData for Empty {
+    type Seen = ();
+
+    fn read(&mut self, entry: &str) -> Option<(Option<Vec<u8>>, ())> {
+        Some((self.0.get(entry).cloned(), ()))
+    }
+
+    fn swap(&mut self, entry: &str, text: &[u8], (): ()) -> bool {
+        self.0.insert(entry.to_owned(), text.to_vec());
+        true
+    }
 }
 
 /// A request that was decided.
@@ -103,7 +121,7 @@ impl Run {
     }
 
     /// What the decision looked at.
-    pub fn notes(&self) -> &[Note] {
+    pub fn notes(&self) -> Vec<Note> {
         self.engine.notes()
     }
 
@@ -121,6 +139,7 @@ impl Run {
         });
         let head = request.head.clone().with_properties(properties.collect());
         let decision = self.engine.handle_request(StreamId(1), head, start);
+        let decision = self.spend(decision, start);
         let waits = decision == Decision::Wait;
         let mut outcome = Some(decision).filter(|_| !waits);
         outcome = self.carry_out(remotes, start).or(outcome);
@@ -163,6 +182,9 @@ impl Run {
                 Effect::Log(LogLevel::Warn | LogLevel::Error, line) => self.log.push(line),
                 Effect::Count(counter) => self.note_counter(counter),
                 Effect::Resume(_, edits) => decided = Some(Decision::Forward(edits)),
+                Effect::Spend(_, spending) => {
+                    decided = Some(self.spend(Decision::Spend(spending), now));
+                }
                 Effect::Reject(_, rejection) => decided = Some(Decision::Reject(rejection)),
                 _ => {}
             }
@@ -172,7 +194,14 @@ impl Run {
 
     fn fetch(&mut self, id: FetchId, remotes: &[Option<Remote>], now: UnixTime) {
         let index: ProviderIndex = id.provider();
-        let Some(Some(remote)) = remotes.get(index) else { return };
+        let Some(Some(remote)) = remotes.get(index) else {
+            // Lists of revoked tokens and of their states.
+            let line = "a list of revoked tokens is asked for, and as if it could not be had";
+            if !self.log.iter().any(|own| own == line) {
+                self.log.push(line.to_owned());
+            }
+            return self.engine.handle_fetched(id, Err(Cause::Dispatch.into()), now);
+        };
         let body = match (&remote.keys, id.is_for_metadata()) {
             (None, _) if remote.has_fallback => {
                 return self.engine.handle_fetched(id, Err(Cause::Dispatch.into()), now);
@@ -187,6 +216,21 @@ impl Run {
         };
         let headers = vec![(b":status".to_vec(), b"200".to_vec())];
         self.engine.handle_fetched(id, Ok(&Answer { headers, body }), now);
+    }
+
+    /// Uses up what may be used once, in a memory that is empty.
+    fn spend(&mut self, mut decision: Decision, now: UnixTime) -> Decision {
+        let mut memory = Empty::default();
+        while let Decision::Spend(mut spending) = decision {
+            spending.carry_out(now, &mut memory);
+            let line =
+                "what may be used once is used up by this request: the same again is refused";
+            if !self.beside.iter().any(|own| own == line) {
+                self.beside.push(line.to_owned());
+            }
+            decision = self.engine.handle_spent(spending);
+        }
+        decision
     }
 
     fn note_counter(&mut self, counter: Counter) {

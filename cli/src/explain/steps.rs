@@ -71,63 +71,41 @@ pub fn steps(
     at: u64,
 ) -> Vec<Step> {
     let mut steps = Vec::new();
-    let mut token: Option<Checks<'_>> = None;
+    // What is noted of a token comes before the token itself.
+    let mut seen = Seen::default();
+    let (mut tokens, mut asks) = (0_usize, false);
     for note in notes {
         match note {
             Note::Asked(by) => steps.push(Step::told("rule   ", asked(by))),
-            Note::Requirement(words) => steps.push(Step::told("asks   ", format!("for {words}"))),
-            Note::Found(0) => steps.push(Step::told("token  ", "none is where it is looked for")),
-            Note::Found(1) => {}
-            Note::Found(count) => {
-                steps.push(Step::told("tokens ", format!("{count}; each must be good")))
+            Note::Requirement(words) => {
+                asks |= words != "nothing";
+                steps.push(Step::told("asks   ", format!("for {words}")));
             }
-            Note::Token(location, octets) => {
+            Note::JudgedFor(index) => seen.provider = providers.get(*index),
+            Note::Keys(fitting, of) => seen.keys = Some((fitting, *of)),
+            Note::Tried(kid) => seen.tried.push(kid),
+            Note::Judged(location, octets, came) => {
+                tokens = tokens.saturating_add(1);
                 steps.push(Step::told("token  ", place(location)));
-                token = Some(Checks::of(octets));
-            }
-            Note::JudgedFor(index) => {
-                if let (Some(token), Some((configured, shown))) =
-                    (&mut token, providers.get(*index))
-                {
-                    token.provider = config.providers.get(configured);
-                    steps.push(Step::part(
-                        "provider",
-                        State::Told,
-                        format!("judged as one of `{shown}`"),
-                    ));
+                if let Some((_, shown)) = seen.provider {
+                    let text = format!("judged as one of `{shown}`");
+                    steps.push(Step::part("provider", State::Told, text));
                 }
+                let Seen { provider, keys, tried } = std::mem::take(&mut seen);
+                let provider =
+                    provider.and_then(|(configured, _)| config.providers.get(configured));
+                let token = Checks { provider, keys, tried, ..Checks::of(octets) };
+                steps.extend(checks(&token, *came, at));
             }
-            Note::Keys(fitting, of) => {
-                if let Some(token) = &mut token {
-                    token.keys = Some((fitting, *of));
-                }
+            Note::Conditions(came) => {
+                let text = "what is asked of the claims (`authorization`)";
+                steps.push(Step::told("claims ", text));
+                steps.push(conditions(*came));
             }
-            Note::Tried(kid) => {
-                if let Some(token) = &mut token {
-                    token.tried.push(kid);
-                }
-            }
-            Note::Judged(came) => {
-                if let Some(token) = token.take() {
-                    steps.extend(checks(&token, *came, at));
-                }
-            }
-            Note::Conditions(whose, came) => {
-                let what = match *whose {
-                    "step_up" => "how and how lately the user authenticated (`step_up`)",
-                    "rule" => "what the rule asks of the claims (`authorization`)",
-                    _ => "what the requirement asks of the claims (`authorization`)",
-                };
-                steps.push(Step::told("claims ", what));
-                steps.push(match came {
-                    Came::Good => Step::part("conditions", State::Good, "met"),
-                    Came::Refused(reason) => Step::part(
-                        "conditions",
-                        State::Bad,
-                        format!("{}: {}", reason.code(), reason.text()),
-                    ),
-                    Came::Waiting => Step::part("conditions", State::Skipped, "wait for keys"),
-                });
+            Note::StepUp(came) => {
+                let text = "how and how lately the user authenticated (`step_up`)";
+                steps.push(Step::told("claims ", text));
+                steps.push(conditions(*came));
             }
             Note::Policy(index, applies) => {
                 let action = config.authorization.as_ref().and_then(|all| all.policies.get(*index));
@@ -147,7 +125,29 @@ pub fn steps(
             }
         }
     }
+    if asks && tokens == 0 {
+        steps.push(Step::told("token  ", "none is where it is looked for"));
+    }
     steps
+}
+
+/// What was noted of a token that is being judged.
+#[derive(Default)]
+struct Seen<'a> {
+    provider: Option<&'a (String, String)>,
+    keys: Option<(&'a [Option<String>], usize)>,
+    tried: Vec<&'a Option<String>>,
+}
+
+fn conditions(came: Came) -> Step {
+    match came {
+        Came::Good => Step::part("conditions", State::Good, "met"),
+        Came::Refused(reason) => {
+            let text = format!("{}: {}", reason.code(), reason.text());
+            Step::part("conditions", State::Bad, text)
+        }
+        Came::Waiting => Step::part("conditions", State::Skipped, "wait for keys"),
+    }
 }
 
 fn asked(by: &AskedBy) -> String {

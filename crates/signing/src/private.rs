@@ -11,9 +11,8 @@ use p256::elliptic_curve::pkcs8::{
 use rsa::BoxedUint;
 use rsa::RsaPrivateKey;
 use rsa::pkcs1::DecodeRsaPrivateKey;
-use rsa::traits::{PrivateKeyParts, PublicKeyParts};
+use rsa::traits::PrivateKeyParts;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use crate::{Alg, Secret, SigningKey, base64url};
 
@@ -179,29 +178,6 @@ impl SigningKey {
         self
     }
 
-    /// The digest that names a key by what it is (RFC 7638); of a secret, one would help to guess it.
-    pub fn thumbprint(&self) -> Option<String> {
-        let jwk = self.public_jwk();
-        // The members that are required, in the order of their names, and nothing else.
-        let names: &[&str] = match &self.secret {
-            Secret::Rsa(_) => &["e", "kty", "n"],
-            Secret::P256(_) | Secret::P384(_) | Secret::P521(_) => &["crv", "kty", "x", "y"],
-            Secret::Ed25519(_) => &["crv", "kty", "x"],
-            Secret::Oct(_) => return None,
-        };
-        let members: Vec<_> =
-            names.iter().map(|name| format!("\"{name}\":{}", jwk[*name])).collect();
-        Some(base64url(Sha256::digest(format!("{{{}}}", members.join(",")))))
-    }
-
-    /// Of an RSA key, how long it is.
-    pub fn bits(&self) -> Option<u32> {
-        match &self.secret {
-            Secret::Rsa(key) => Some(key.n().bits_vartime()),
-            _ => None,
-        }
-    }
-
     fn with_secret(
         secret: Secret,
         alg: Option<Alg>,
@@ -290,6 +266,6 @@ mod tests {
             "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
         });
         let key = SigningKey::from_jwk(&jwk, None).unwrap();
-        assert_eq!(key.thumbprint().unwrap(), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
+        assert_eq!(key.thumbprint(), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
     }
 }
