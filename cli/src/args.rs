@@ -202,6 +202,12 @@ pub enum From {
     Istio,
     /// Envoy's own jwt_authn, as a plugin configuration.
     Envoy,
+    /// Higress' jwt-auth.
+    Higress,
+    /// The JWT plug-in of Alibaba Cloud's API Gateway.
+    Alibaba,
+    /// Kong's jwt plugin in a declarative configuration.
+    Kong,
 }
 
 /// Completions for a shell.

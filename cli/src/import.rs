@@ -1,8 +1,10 @@
 //! `import`: the configuration of another system as ours, and what has no equivalent.
 
 mod envoy;
+mod gateways;
 mod istio;
 mod istio_policy;
+mod kong;
 mod yaml;
 
 use jwt_gate::policy::Policy;
@@ -48,6 +50,9 @@ pub fn run(arguments: &ImportArguments, paint: Paint) -> Result<Answer, Trouble>
     let found = match arguments.from {
         From::Envoy => envoy::import(&trees, &mut imported),
         From::Istio => istio::import(&trees, &mut imported),
+        From::Higress => gateways::higress(&trees, &mut imported),
+        From::Alibaba => gateways::alibaba(&trees, &mut imported),
+        From::Kong => kong::import(&trees, &mut imported),
     };
     found.map_err(|why| Trouble::new(format!("{name}: {why}")))?;
     // Whatever was made must be a configuration; what is wrong with it had no equivalent.
@@ -72,8 +77,8 @@ pub fn run(arguments: &ImportArguments, paint: Paint) -> Result<Answer, Trouble>
         lines.push(format_args!("{name}:{line}:{column}: {kind}: {}", harmless(message)));
     }
     let text = match arguments.from {
-        From::Envoy => imported.documents.iter().map(|own| format!("{own:#}\n")).collect(),
         From::Istio => yaml::documents(&imported.documents),
+        _ => imported.documents.iter().map(|own| format!("{own:#}\n")).collect(),
     };
     let notes = imported.notes.iter().map(|note| {
         let Note { place: Place { line, column }, is_lost, message } = note;

@@ -216,3 +216,124 @@ fn other_files_are_told() {
     assert_eq!(run(&["import", "istio", "nowhere"]).code, 3);
     assert_eq!(run(&["import", "nobody", "nowhere"]).code, 2);
 }
+
+/// Who gets in with which token, by `explain`.
+#[track_caller]
+fn check_requests(config: &str, requests: &[(&str, Option<String>, i32)]) {
+    for (url, header, expected) in requests {
+        let mut arguments = vec!["explain", "-c", config, "-r", "GET", url];
+        arguments.extend(header.iter().flat_map(|header| ["-H", header.as_str()]));
+        let said = run(&arguments);
+        assert_eq!(said.code, *expected, "{url}: {said:?}");
+    }
+}
+
+#[test]
+fn higress_decides_as_before() {
+    let folder = scratch("import-higress");
+    let said = run(&["import", "higress", "higress.yaml"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    assert!(said.err.contains("what no rule matches stays open"), "{said:?}");
+    let file = folder.join("gate.json");
+    fs::write(&file, &said.out).unwrap();
+    let sign = |kid: &str, last: &str, issuer: &str| {
+        let secret = format!("secret-secret-secret-secret-secret-{last}");
+        let key = SigningKey::from_hmac_secret(Alg::HS256, kid, secret.as_bytes());
+        key.sign(&json!({ "iss": format!("https://{issuer}.example"), "sub": "a" }))
+    };
+    let web = Some(format!("authorization: Bearer {}", sign("k", "1", "issuer")));
+    let partner = Some(format!("x-token: {}", sign("p", "2", "partner")));
+    check_requests(
+        file.to_str().unwrap(),
+        &[
+            ("https://api.example/a", web.clone(), 0),
+            ("https://api.example/a", partner.clone(), 0),
+            ("https://api.example/a", None, 1),
+            ("https://eu.partner.example/a", partner, 0),
+            ("https://eu.partner.example/a", web, 1),
+            ("https://open.example/a", None, 0),
+        ],
+    );
+    let manifest = "kind: WasmPlugin\nspec:\n  defaultConfig:\n    consumers: [{ name: a, issuer: b, remote_jwks: {} }]\n  matchRules: [{}]\n";
+    let said = run_with(&["import", "higress", "-"], manifest);
+    assert!(
+        said.code == 1
+            && said.err.contains("`matchRules`")
+            && said.err.contains("a: `remote_jwks`"),
+        "{said:?}"
+    );
+    assert_eq!(run_with(&["import", "higress", "-"], "a: 1").code, 3);
+}
+
+#[test]
+fn alibabas_plugin_becomes_a_configuration() {
+    let said = run(&["import", "alibaba", "alibaba.yaml"]);
+    assert!(
+        said.code == 1 && said.err.contains("alibaba.yaml:8:3: no equivalent: a claim in the path"),
+        "{said:?}"
+    );
+    let config: Value = serde_json::from_str(&said.out).unwrap();
+    let main = config.pointer("/providers/main").unwrap();
+    for (path, expected) in [
+        ("/from_headers", json!([{ "name": "X-Token", "value_prefix": "" }])),
+        ("/claim_to_headers", json!([{ "header_name": "x-user", "claim_name": "sub" }])),
+        (
+            "/claim_to_query_parameters",
+            json!([{ "parameter_name": "audience", "claim_name": "aud" }]),
+        ),
+        ("/single_use", json!({})),
+        ("/algorithms", json!(["RS256"])),
+    ] {
+        assert_eq!(main.pointer(path), Some(&expected), "{path}");
+    }
+    assert!(said.err.contains("checks neither `iss` nor `aud`"), "{said:?}");
+    assert_eq!(run_with(&["check", "-"], &said.out).code, 0);
+    assert_eq!(run_with(&["import", "alibaba", "-"], "a: 1").code, 3);
+}
+
+#[test]
+fn kong_decides_as_before() {
+    let folder = scratch("import-kong");
+    let rsa = SigningKey::generate(Alg::RS256, "");
+    let pem = rsa.public_pem().unwrap();
+    let quoted = Value::from(pem).to_string();
+    let kong =
+        fs::read_to_string(data().join("kong.yaml")).unwrap().replace("RSA_PUBLIC_KEY", &quoted);
+    let said = run_with(&["import", "kong", "-"], &kong);
+    assert!(said.code == 1 && said.err.contains("a path that is a regular expression"), "{said:?}");
+    let config: Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(config.pointer("/bypass_cors_preflight"), Some(&json!(true)));
+    let file = folder.join("gate.json");
+    fs::write(&file, &said.out).unwrap();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let alice =
+        SigningKey::from_hmac_secret(Alg::HS256, "", b"secret-secret-secret-secret-secret-1");
+    let bearer = |key: &SigningKey, iss: &str, exp: u64| {
+        Some(format!("authorization: Bearer {}", key.sign(&json!({ "iss": iss, "exp": exp }))))
+    };
+    check_requests(
+        file.to_str().unwrap(),
+        &[
+            ("https://h/api/a", bearer(&alice, "alice-key", now + 600), 0),
+            ("https://h/api/deep", bearer(&rsa, "bob-key", now + 600), 0),
+            ("https://h/api/a", bearer(&alice, "bob-key", now + 600), 1),
+            ("https://h/api/a", bearer(&alice, "alice-key", now + 9000), 1),
+            ("https://h/api/a", None, 1),
+            ("https://h/other", None, 0),
+        ],
+    );
+    for (input, says) in
+        [("a: 1", "no plugin `jwt`"), ("plugins: [{ name: cors }]", "no plugin `jwt`")]
+    {
+        let said = run_with(&["import", "kong", "-"], input);
+        assert!(said.code == 3 && said.err.contains(says), "{said:?}");
+    }
+    let short = "plugins: [{ name: jwt }]\nconsumers: [{ username: a, jwt_secrets: [{ key: k, secret: short }] }]\n";
+    let said = run_with(&["import", "kong", "-"], short);
+    assert!(
+        said.code == 0
+            && said.err.contains("a secret of 5 octets")
+            && said.out.contains("allow_weak_keys"),
+        "{said:?}"
+    );
+}

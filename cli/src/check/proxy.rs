@@ -55,9 +55,18 @@ fn fails_open(place: Place) -> Finding {
     )
 }
 
-/// The clusters by which keys are fetched, and whether by TLS.
+/// The clusters by which keys and lists are fetched, and whether by TLS.
 fn clusters(config: &Config) -> BTreeSet<(String, bool)> {
     let mut clusters = BTreeSet::new();
+    let revocations = config.providers.values().map(|own| &own.revocation);
+    for list in
+        revocations.chain([&config.revocation]).flatten().filter_map(|own| own.list.as_ref())
+    {
+        clusters.insert((list.cluster.clone(), list.uri.starts_with("https://")));
+    }
+    for lists in config.providers.values().filter_map(|own| own.status_list.as_ref()) {
+        clusters.extend(lists.clusters.values().map(|own| (own.clone(), true)));
+    }
     for provider in config.providers.values() {
         let Some(Jwks::Remote { remote, .. }) = &provider.jwks else { continue };
         match &remote.source {
@@ -97,7 +106,7 @@ fn about_clusters(config: &Config, loaded: &Loaded, list: &mut Vec<Finding>) {
             None if is_whole && !are_elsewhere => list.push(finding(
                 place,
                 "cluster_missing",
-                format!("there is no cluster `{name}`, by which keys are to be fetched"),
+                format!("there is no cluster `{name}`, by which keys or lists are to be fetched"),
             )),
             None => {}
         }

@@ -1,5 +1,11 @@
 //! Runs the program.
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "tests; each uses a part of it")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests; each uses a part of it"
+)]
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

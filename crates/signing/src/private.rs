@@ -6,15 +6,15 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use p256::elliptic_curve::pkcs8::{
-    DecodePrivateKey, EncodePrivateKey, EncodePublicKey, LineEnding,
+    DecodePrivateKey, DecodePublicKey, EncodePrivateKey, EncodePublicKey, LineEnding,
 };
-use rsa::BoxedUint;
-use rsa::RsaPrivateKey;
-use rsa::pkcs1::DecodeRsaPrivateKey;
-use rsa::traits::PrivateKeyParts;
-use serde_json::Value;
+use p256::elliptic_curve::sec1::ToSec1Point;
+use rsa::pkcs1::{DecodeRsaPrivateKey, DecodeRsaPublicKey};
+use rsa::traits::{PrivateKeyParts, PublicKeyParts};
+use rsa::{BoxedUint, RsaPrivateKey, RsaPublicKey};
+use serde_json::{Value, json};
 
-use crate::{Alg, Secret, SigningKey, base64url};
+use crate::{Alg, Secret, SigningKey, base64url, ec_jwk};
 
 /// Why a text is no key that signs. It names members, never their values.
 pub type NoKey = String;
@@ -200,10 +200,37 @@ impl SigningKey {
     }
 }
 
+/// What a PEM text with a public key of RSA, P-256, P-384, P-521 or Ed25519 is as a JWK.
+pub fn public_jwk_of_pem(pem: &str) -> Option<Value> {
+    let pem = pem.trim();
+    let rsa = || {
+        let key = RsaPublicKey::from_public_key_pem(pem).ok();
+        let key = key.or_else(|| RsaPublicKey::from_pkcs1_pem(pem).ok())?;
+        let (n, e) = (base64url(key.n_bytes()), base64url(key.e_bytes()));
+        Some(json!({ "kty": "RSA", "n": n, "e": e }))
+    };
+    let p256 = || {
+        let key = p256::PublicKey::from_public_key_pem(pem).ok()?;
+        Some(ec_jwk("P-256", key.to_sec1_point(false).as_bytes()))
+    };
+    let p384 = || {
+        let key = p384::PublicKey::from_public_key_pem(pem).ok()?;
+        Some(ec_jwk("P-384", key.to_sec1_point(false).as_bytes()))
+    };
+    let p521 = || {
+        let key = p521::PublicKey::from_public_key_pem(pem).ok()?;
+        Some(ec_jwk("P-521", key.to_sec1_point(false).as_bytes()))
+    };
+    let ed25519 = || {
+        let key = ed25519_dalek::VerifyingKey::from_public_key_pem(pem).ok()?;
+        Some(json!({ "kty": "OKP", "crv": "Ed25519", "x": base64url(key.as_bytes()) }))
+    };
+    rsa().or_else(p256).or_else(p384).or_else(p521).or_else(ed25519)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     fn key(alg: Alg) -> SigningKey {
         if alg.is_rsa() { SigningKey::test_rsa(alg, "k") } else { SigningKey::generate(alg, "k") }
@@ -224,6 +251,9 @@ mod tests {
             let again = SigningKey::from_pem(&pem, Some(alg), Some("k")).unwrap();
             assert_eq!(again.private_jwk(), key.private_jwk(), "{alg}");
             let public = key.public_pem().unwrap();
+            let own = public_jwk_of_pem(&public).unwrap();
+            let members = own.as_object().unwrap();
+            assert!(members.iter().all(|(name, value)| key.public_jwk()[name] == *value), "{own}");
             assert!(public.starts_with("-----BEGIN PUBLIC KEY-----"));
             assert_eq!(
                 SigningKey::from_pem(&public, None, None).unwrap_err(),
