@@ -1,5 +1,5 @@
 //! The examples of `docs/cli.md`: what they show is what happens.
-#![expect(clippy::panic, clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 mod command;
 

@@ -1,5 +1,5 @@
 //! `keygen`, `sign`, `inspect` and `jwks`, and what the gate thinks of their results.
-#![expect(clippy::panic, clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 mod command;
 
