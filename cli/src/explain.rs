@@ -54,7 +54,10 @@ pub fn run(arguments: &ExplainArguments, paint: Paint) -> Result<Answer, Trouble
     let keys = run::keys(&arguments.jwks, &policy)?;
     let run = Run::new(policy, &request, keys, at);
     let steps = steps(&run.notes(), &config, &providers, at);
-    let told = Told { request: &request, run: &run, steps: &steps, at };
+    let of_rules = config.rules.iter().flat_map(|own| &own.set_headers);
+    let fixed = config.providers.values().flat_map(|own| &own.set_headers).chain(of_rules);
+    let fixed = fixed.map(|own| own.name.clone()).collect();
+    let told = Told { request: &request, run: &run, steps: &steps, at, fixed };
     Ok(Answer::new(told.text(paint), told.json(), told.verdict()))
 }
 
@@ -63,6 +66,8 @@ struct Told<'a> {
     run: &'a Run,
     steps: &'a [Step],
     at: u64,
+    /// The names of headers with fixed values.
+    fixed: Vec<String>,
 }
 
 impl Told<'_> {
@@ -104,7 +109,9 @@ impl Told<'_> {
             Outcome::Decided(Decision::Forward(edits)) => {
                 let mut lines =
                     vec![format!("{head}  {}: the request goes on", paint.good("pass"))];
-                lines.extend(changes(edits).iter().map(|line| format!("  {}", harmless(line))));
+                lines.extend(
+                    changes(edits, &self.fixed).iter().map(|line| format!("  {}", harmless(line))),
+                );
                 lines
             }
             Outcome::Decided(Decision::Serve(served)) => {
@@ -140,7 +147,7 @@ impl Told<'_> {
     fn json(&self) -> Value {
         let answer = match &self.run.outcome {
             Outcome::Decided(Decision::Forward(edits)) => {
-                json!({ "decision": "pass", "changes": changes(edits) })
+                json!({ "decision": "pass", "changes": changes(edits, &self.fixed) })
             }
             Outcome::Decided(Decision::Serve(served)) => {
                 json!({ "decision": "served", "status": served.status })
@@ -169,8 +176,11 @@ impl Told<'_> {
 }
 
 /// What becomes of the request, without what may be secret.
-fn changes(edits: &RequestEdits) -> Vec<String> {
-    let is_secret = |name: &str| matches!(name, "cookie" | "authorization");
+fn changes(edits: &RequestEdits, fixed: &[String]) -> Vec<String> {
+    // Fixed headers may be what a backend knows the gate by.
+    let is_secret = |name: &str| {
+        matches!(name, "cookie" | "authorization") || fixed.iter().any(|own| own == name)
+    };
     let value = |name: &str, value: &[u8]| match name {
         ":path" => {
             let path = value.split(|octet| *octet == b'?').next().unwrap_or_default();
