@@ -114,9 +114,10 @@ fn what_is_valid_and_seldom_meant_is_warned_of() {
         ("keys_over_http", 14),
         ("long_stale_keys", 15),
         ("long_stale_keys", 16),
-        ("no_catch_all", 22),
-        ("optional_without_deny", 23),
-        ("optional_without_deny", 27),
+        ("revoked_tokens_pass", 22),
+        ("no_catch_all", 23),
+        ("optional_without_deny", 24),
+        ("optional_without_deny", 28),
     ] {
         assert!(found.contains(&(code.to_owned(), line)), "{code}: {found:?}");
     }

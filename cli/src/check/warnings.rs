@@ -5,6 +5,7 @@ use std::time::Duration;
 use jwt_gate::config::authorization::Action;
 use jwt_gate::config::path::PathSpecifier;
 use jwt_gate::config::reader::member_path;
+use jwt_gate::config::revocation::{Revocation, WhenUnavailable};
 use jwt_gate::config::{Config, Jwks, Provider, RemoteSource, Requirement, RequirementKind};
 use jwt_gate::jose::base64url::decode_key_member;
 use jwt_gate::jose::jwk::KeyStrength;
@@ -40,6 +41,7 @@ pub fn list(config: &Config, tree: &Tree) -> Vec<Finding> {
         about_keys(&mut warnings, provider, &path);
     }
     about_rules(&mut warnings, config);
+    about_lists(&mut warnings, config);
     warnings.list
 }
 
@@ -154,6 +156,24 @@ fn about_local_keys(warnings: &mut Warnings<'_>, provider: &Provider, text: &[u8
             );
             warnings.say("weak_secret", path, message);
         }
+    }
+}
+
+/// Lists of revoked tokens that need not be there.
+fn about_lists(warnings: &mut Warnings<'_>, config: &Config) {
+    let passes = |list: &Option<Revocation>| {
+        let list = list.as_ref().and_then(|own| own.list.as_ref());
+        list.is_some_and(|own| own.when_unavailable == WhenUnavailable::Allow)
+    };
+    let own = config.providers.iter().filter(|(_, provider)| passes(&provider.revocation));
+    let own = own.map(|(name, _)| format!("{}.revocation", member_path("providers", name)));
+    let whole = Some("revocation".to_owned()).filter(|_| passes(&config.revocation));
+    for path in own.chain(whole) {
+        warnings.say(
+            "revoked_tokens_pass",
+            &format!("{path}.list.when_unavailable"),
+            "while the list cannot be had, revoked tokens pass: whoever keeps it away is let in",
+        );
     }
 }
 
