@@ -27,6 +27,7 @@ pub use crate::engine::effect::{
 };
 use crate::engine::fetching::Shown;
 use crate::engine::log_limit::LogLimit;
+pub use crate::engine::logouts::MAX_BODY;
 use crate::engine::logouts::Received;
 pub use crate::engine::spending::Spending;
 pub use crate::engine::waiting::{MAX_KIDS_WAITED_FOR, MAX_WAITING, MAX_WAITING_FOR_PROVIDER};
@@ -250,6 +251,9 @@ impl Engine {
     }
 
     fn allow(&mut self, permit: Permit, reported: Option<Reason>, budget: Budget) -> Decided {
+        if budget.has_uncompared() {
+            self.count(Counter::Uncompared);
+        }
         if !permit.uses().is_empty() {
             return Decided::MustSpend(permit, budget);
         }
@@ -290,9 +294,6 @@ impl Engine {
         let (known, checked) = (spent.0.saturating_sub(before.0), spent.1.saturating_sub(before.1));
         for (count, counter) in [(known, Counter::CacheHit), (checked, Counter::CacheMiss)] {
             self.effects.extend((0..count).map(|_| Effect::Count(counter)));
-        }
-        if budget.has_uncompared() {
-            self.effects.push_back(Effect::Count(Counter::Uncompared));
         }
         if let Some((place, error)) = budget.bad_list() {
             self.note_bad_list(place, error.code());

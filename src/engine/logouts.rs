@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use crate::denial::Reason;
-use crate::engine::effect::{Counter, Effect, LogLevel, StreamId};
+use crate::engine::effect::{Counter, Effect, StreamId};
 use crate::engine::{Decision, Engine};
 use crate::jwks::key_store::{NotShared, Seen};
 use crate::jwks::schedule::{LOOK, LOOK_WHILE_WAITING};
@@ -20,6 +20,8 @@ use crate::time::UnixTime;
 pub(super) const LOGOUTS: usize = usize::MAX;
 /// Most bodies that are read at once.
 const MAX_RECEIVING: usize = 64;
+/// Longest body that is read, in octets.
+pub const MAX_BODY: usize = 16 * 1024;
 /// How long a body may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -40,6 +42,8 @@ pub(super) struct Received {
 impl Received {
     pub(super) fn shift_back(&mut self, span: Duration) {
         self.look = self.look.before(span);
+        // What a clock that ran ahead made forget may still be there.
+        self.seen = None;
         self.logouts.shift_back(span);
         self.receiving.iter_mut().for_each(|(_, until)| *until = until.before(span));
     }
@@ -61,10 +65,19 @@ impl Engine {
             self.count(Counter::Served);
             return Some(Decision::Serve(served));
         }
+        let length = head.value("content-length").and_then(|text| str::from_utf8(text).ok());
+        if length.is_some_and(|text| text.parse().map_or(true, |length: usize| length > MAX_BODY)) {
+            self.count(Counter::LogoutRefusedFor(NoLogout::Form.code()));
+            return Some(Decision::Serve(logout_answer(Err(&NoLogout::Form))));
+        }
         if self.received.receiving.len() >= MAX_RECEIVING {
-            return Some(Decision::Reject(self.reject(Reason::TooManyWaiting.into(), head)));
+            // Honest bodies come at once, so the oldest is least likely to be one.
+            let (oldest, _) = self.received.receiving.remove(0);
+            let rejection = self.reject(Reason::TooManyWaiting.into(), &RequestHead::default());
+            self.effects.push_back(Effect::Reject(oldest, rejection));
         }
         self.received.receiving.push((stream, self.now.after(PATIENCE)));
+        self.settle();
         Some(Decision::Receive)
     }
 
@@ -117,7 +130,7 @@ impl Engine {
         for (stream, _) in late {
             let line = "the body of a logout did not come: does the filter's configuration set \
                         `allow_on_headers_stop_iteration`?";
-            self.log(LogLevel::Error, line.to_owned());
+            self.log_in_limits(line.to_owned());
             let rejection = self.reject(Reason::HostFailed.into(), &RequestHead::default());
             self.effects.push_back(Effect::Reject(stream, rejection));
         }
@@ -126,7 +139,9 @@ impl Engine {
     /// When logouts want something next.
     pub(super) fn logouts_due(&self) -> Option<UnixTime> {
         let look = self.logout_entry().map(|_| self.received.look);
-        self.received.receiving.iter().map(|(_, until)| *until).chain(look).min()
+        let end = self.received.logouts.next_end();
+        let receiving = self.received.receiving.iter().map(|(_, until)| *until);
+        receiving.chain(look).chain(end).min()
     }
 
     /// The name of the shared entry, where there is one.

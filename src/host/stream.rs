@@ -5,12 +5,9 @@ use std::rc::Rc;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, BufferType, MapType};
 
-use crate::engine::{Decision, StreamId};
+use crate::engine::{Decision, MAX_BODY, StreamId};
 use crate::host::{Gate, abi, apply, host_failed, reject, serve};
 use crate::request::RequestHead;
-
-/// Longest body of a request that tells of a logout, in octets.
-const MAX_BODY: usize = 16 * 1024;
 
 /// One request.
 pub(super) struct Stream {

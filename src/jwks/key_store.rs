@@ -322,7 +322,9 @@ impl KeyStore {
         // From the moment that there are no usable keys, attempts are closer.
         let end = held.map_or(UnixTime::default(), |held| self.end(held));
         let closer = self.failed.after(MAX_BACK_OFF_WITHOUT_KEYS).max(end);
-        retry.min(closer).max(self.not_before)
+        // Whoever asks to be left alone is, but not for longer than what is held can be used.
+        let not_before = if held.is_some() { self.not_before.min(end) } else { self.not_before };
+        retry.min(closer).max(not_before)
     }
 
     /// None when a fetch is in flight or near; otherwise how far it is.

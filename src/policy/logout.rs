@@ -90,17 +90,18 @@ impl LogoutReceiver {
             errors.push(&format!("{path}.provider_name"), text);
             0..0
         });
-        let mut own = providers.iter_mut().enumerate().filter(|(place, _)| places.contains(place));
-        if own.any(|(_, provider)| {
-            // Sessions and users are an issuer's own.
+        // A session is its issuer's, whichever provider takes its tokens.
+        for provider in providers.iter_mut() {
             provider.claims_read.extend(["sid".to_owned()]);
-            provider.issuers.fit(None).is_some()
-        }) {
+        }
+        let own = || places.clone().filter_map(|place| providers.get(place));
+        if own().any(|provider| provider.issuers.fit(None).is_some()) {
             errors.push(&format!("{path}.provider_name"), "the provider needs its `issuer`");
         }
         let remember_for = wire.remember_for.unwrap_or(DEFAULT_REMEMBER);
-        let seconds = remember_for.as_secs().to_string();
-        let parts = [sharing.secret.as_str(), &wire.provider_name, &wire.path, &seconds];
+        // Whose logouts they are, and nothing that an update may change.
+        let issuers = own().flat_map(|provider| provider.issuers.listed()).map(String::as_str);
+        let parts: Vec<_> = [sharing.secret.as_str()].into_iter().chain(issuers).collect();
         let shared_as =
             (!sharing.disabled).then(|| format!("jwt_gate/{FORMAT}/{}/logouts", digest_of(&parts)));
         Some(Self {
@@ -126,6 +127,7 @@ impl LogoutReceiver {
         let jws = UnverifiedJws::parse(&parts).and_then(UnverifiedJws::decode_signature);
         let jws = jws.map_err(|_| NoLogout::Token)?;
         // Section 2.4 recommends the first; providers of before the final version say the others.
+        let algorithm = jws.header().algorithm;
         let kinds = ["logout+jwt", "jwt"];
         let typ = jws.header().typ.as_deref();
         if typ.is_some_and(|typ| !kinds.iter().any(|kind| is_media_type(typ, kind))) {
@@ -142,6 +144,9 @@ impl LogoutReceiver {
         let provider = policy.providers.get(place).ok_or(NoLogout::NotForUs)?;
         if !claims.is_for_any(&self.clients) {
             return Err(NoLogout::NotForUs);
+        }
+        if !provider.takes_algorithm(algorithm) {
+            return Err(NoLogout::Token);
         }
         let skew = provider.clock_skew;
         if claims.is_older_than(MAX_AGE, now, skew)
@@ -182,7 +187,7 @@ impl LogoutReceiver {
         let candidates = set.candidates(jws.header(), Some(iss));
         if candidates.is_empty()
             && let Some(kid) = jws.header().kid.as_deref().filter(|kid| !set.names(kid))
-            && matches!(own.unknown_kid(kid, now, now), UnknownKid::Wait)
+            && !matches!(own.unknown_kid(kid, now, now), UnknownKid::Refuse)
         {
             return wait(Some(kid));
         }

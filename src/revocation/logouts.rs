@@ -88,10 +88,12 @@ impl Logouts {
             // Where there is no room, this worker's own count.
             let _ = self.insert(who.clone(), *when);
         }
-        self.0.iter().any(|(who, when)| {
-            let told = others.get(&who.iss, who.sid.as_deref(), who.sub.as_deref());
-            told.is_none_or(|told| told.at < when.at || told.until < when.until)
-        })
+        // Two that are full of different ones cannot tell each other anything.
+        others.len() < MAX_LOGOUTS
+            && self.0.iter().any(|(who, when)| {
+                let told = others.get(&who.iss, who.sid.as_deref(), who.sub.as_deref());
+                told.is_none_or(|told| told.at < when.at || told.until < when.until)
+            })
     }
 
     /// Moves all times back, after the clock did.
@@ -99,6 +101,11 @@ impl Logouts {
         for (_, when) in &mut self.0 {
             when.until = when.until.saturating_sub(span.as_secs());
         }
+    }
+
+    /// When the next one is over.
+    pub fn next_end(&self) -> Option<UnixTime> {
+        self.0.iter().map(|(_, when)| when.until).min().map(UnixTime::from_secs)
     }
 
     /// Forgets those whose time is over.
