@@ -11,8 +11,6 @@ mod fetching;
 mod lists;
 mod log_limit;
 mod logouts;
-#[cfg(feature = "trace")]
-mod notes;
 mod roll_out;
 mod spending;
 mod statuses;

@@ -16,6 +16,12 @@ use crate::time::UnixTime;
 const MAX_UNATTENDED: usize = 512;
 
 impl Engine {
+    /// What the last decision looked at, step by step, for tools.
+    #[cfg(feature = "trace")]
+    pub fn notes(&self) -> Vec<crate::policy::trace::Note> {
+        self.policy.as_ref().map(|policy| policy.notes.borrow().clone()).unwrap_or_default()
+    }
+
     /// Reports a refusal that does not take place.
     pub(super) fn report(&mut self, denial: &Denial) {
         let code = denial.reason.code();
