@@ -164,6 +164,7 @@ fn documents_name_only_what_exists() {
         "docs/answers.md",
         "docs/authorization.md",
         "docs/bridge.md",
+        "docs/deploy.md",
         "docs/keys.md",
         "docs/mapping.md",
         "docs/performance.md",

@@ -252,3 +252,27 @@ fn an_upgrade_changes_the_digest_only() {
     }
     assert_eq!(next, now);
 }
+
+/// Actions by the hash of a commit, rights by the job, and the compiler that the sources ask for.
+#[test]
+fn the_release_workflow_is_pinned() {
+    let path = folder().join("../.github/workflows/release.yml");
+    let workflow = read(&path).remove(0);
+    assert_eq!(workflow["permissions"], json!({}));
+    let asked = include_str!("../../Cargo.toml").split("rust-version = \"").nth(1).unwrap();
+    let pinned = workflow["env"]["RUST"].as_str().unwrap();
+    assert_eq!(pinned.rsplit_once('.').unwrap().0, asked.split('"').next().unwrap());
+    let steps = |job: &str| workflow["jobs"][job]["steps"].as_array().unwrap().clone();
+    let (build, publish) = (steps("build"), steps("publish"));
+    assert_eq!(workflow["jobs"]["build"]["permissions"], json!({ "contents": "read" }));
+    for step in build.iter().chain(&publish) {
+        let Some(action) = step["uses"].as_str() else { continue };
+        let (_, commit) = action.split_once('@').unwrap();
+        assert!(commit.len() == 40 && commit.bytes().all(|octet| octet.is_ascii_hexdigit()));
+    }
+    // What can write runs nothing of ours.
+    for step in publish {
+        let run = step["run"].as_str().unwrap_or_default();
+        assert!(!run.contains("cargo") && !run.contains(".sh"), "{run}");
+    }
+}
