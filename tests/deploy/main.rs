@@ -1,9 +1,11 @@
 //! The manifests in `deploy/`: every one fits the definition of its kind and its siblings, its
 //! configuration loads, and asks for tokens. Those for Envoy run in one.
 #![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
     clippy::disallowed_methods,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
     unreachable_pub,
     reason = "tests"
 )]
