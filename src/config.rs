@@ -14,13 +14,16 @@ pub mod mapping;
 pub mod matching;
 pub mod path;
 pub mod path_template;
+pub mod possession;
 pub mod protected_resource;
 pub mod protobuf_struct;
 mod read;
 pub mod reader;
 mod remote;
 mod requirement;
+pub mod revocation;
 mod shadow;
+pub mod status_list;
 pub mod step_up;
 
 use std::collections::BTreeMap;
@@ -32,7 +35,10 @@ use crate::config::error_responses::ErrorResponses;
 use crate::config::issuer::PatternedIssuer;
 use crate::config::mapping::{ClaimToHeader, ClaimToParameter, ClaimToPath, Consumer, SetHeader};
 use crate::config::matching::{RouteMatch, StringMatch};
+use crate::config::possession::{ReplayMemory, SenderConstraint, SingleUse};
 use crate::config::protected_resource::ProtectedResource;
+use crate::config::revocation::Revocation;
+use crate::config::status_list::StatusLists;
 use crate::config::step_up::StepUp;
 
 /// `JwtAuthentication`.
@@ -69,6 +75,10 @@ pub struct Config {
     pub error_responses: ErrorResponses,
     /// Ours: what clients are told of where to get tokens.
     pub protected_resources: Vec<ProtectedResource>,
+    /// Ours: what says that tokens are good no longer, of whichever provider.
+    pub revocation: Option<Revocation>,
+    /// Ours: where uses are remembered that must be the only ones.
+    pub replay_memory: ReplayMemory,
     /// Ours: a candidate; it decides nothing, and what it would decide otherwise is counted.
     pub shadow: Option<Box<Config>>,
 }
@@ -112,6 +122,10 @@ pub struct Provider {
     pub required_claims: Vec<String>,
     /// Ours: `azp` and `client_id`, whichever are there, must be among these, and one must be there.
     pub authorized_parties: Vec<String>,
+    /// Ours: each token passes once.
+    pub single_use: Option<SingleUse>,
+    /// Ours: who may present a token that is bound to somebody. Not set: whoever has it, as natively.
+    pub sender_constraint: Option<SenderConstraint>,
     /// The keys. Required.
     pub jwks: Option<Jwks>,
     /// Whether the token travels on to the backend. Default: false, it is taken out.
@@ -152,6 +166,10 @@ pub struct Provider {
     pub consumer: Option<Consumer>,
     /// `jwt_cache_config`: how many verified tokens are kept. Not set: 1000 in each worker.
     pub jwt_cache: Option<JwtCacheConfig>,
+    /// Ours: what says that its tokens are good no longer.
+    pub revocation: Option<Revocation>,
+    /// Ours: where tokens say that their state stands.
+    pub status_list: Option<StatusLists>,
     /// Tolerance for `exp` and `nbf`, in seconds. 0 or not set: 60, as natively.
     pub clock_skew_seconds: u32,
     /// Ours: the same as a duration, where `"0s"` means none.

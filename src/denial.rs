@@ -4,6 +4,7 @@
 //! them keep working. Codes are stable: logs and counters use them.
 
 mod challenge;
+mod misuse;
 mod reason;
 mod responses;
 
@@ -13,6 +14,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
+pub use crate::denial::challenge::DpopScheme;
+pub use crate::denial::misuse::Misuse;
 pub use crate::denial::reason::Reason;
 pub use crate::denial::responses::Responses;
 use crate::denial::responses::Told;
@@ -28,7 +31,7 @@ pub struct Denial {
     /// The place of the provider that refused, if it was one.
     pub provider: Option<usize>,
     /// What the challenge asks for: scopes with which the request would have passed, separated by
-    /// spaces, or parameters of RFC 9470.
+    /// spaces, parameters of RFC 9470, or the nonce of RFC 9449.
     pub asked: Option<Rc<str>>,
 }
 
@@ -64,6 +67,8 @@ pub struct Manner<'a> {
     pub responses: Option<&'a Responses>,
     /// Where clients can read which issuers they may ask.
     pub resource_metadata: Option<&'a str>,
+    /// How tokens may be bound to keys; none: they may not.
+    pub dpop: Option<DpopScheme<'a>>,
 }
 
 impl From<Reason> for Denial {
@@ -95,13 +100,21 @@ impl Denial {
         let mut headers = Vec::new();
         let metadata = manner.resource_metadata;
         // A status that is to hide the reason would be betrayed by a challenge.
-        let challenge = (matches!(told.status, 401 | 403) && status != 503)
-            .then(|| self.challenge(head, metadata))
-            .flatten()
+        let challenges = match told.status {
+            401 | 403 if status != 503 => self.challenges(head, metadata, manner.dpop),
+            _ => Vec::new(),
+        };
+        let challenges = match challenges.is_empty() {
             // RFC 9110 section 15.5.2: no 401 without one.
-            .or_else(|| (told.status == 401).then(|| challenge::plain(head, metadata)));
-        if let Some(challenge) = challenge.filter(|_| !manner.strip) {
-            headers.push(("www-authenticate".to_owned(), challenge));
+            true if told.status == 401 => challenge::plain(head, metadata, manner.dpop),
+            _ => challenges,
+        };
+        if !manner.strip {
+            let challenges = challenges.into_iter();
+            headers.extend(challenges.map(|text| ("www-authenticate".to_owned(), text)));
+            if let (Reason::Misused(Misuse::ProofNonce), Some(nonce)) = (self.reason, &self.asked) {
+                headers.push(("dpop-nonce".to_owned(), nonce.to_string()));
+            }
         }
         if let Some(wait) = self.retry_after.filter(|_| status == 503 && told.status != 401) {
             // Whole seconds, rounded up, at least one: zero would invite a storm.

@@ -8,8 +8,12 @@
 
 mod effect;
 mod fetching;
+mod lists;
 mod log_limit;
+mod logouts;
 mod roll_out;
+mod spending;
+mod statuses;
 mod waiting;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -21,16 +25,19 @@ pub use crate::engine::effect::{
 };
 use crate::engine::fetching::Shown;
 use crate::engine::log_limit::LogLimit;
+use crate::engine::logouts::Received;
+pub use crate::engine::spending::Spending;
 pub use crate::engine::waiting::{MAX_KIDS_WAITED_FOR, MAX_WAITING, MAX_WAITING_FOR_PROVIDER};
 use crate::engine::waiting::{Waiting, WaitingRoom};
 use crate::jwks::Keys;
 use crate::jwks::answer::Cause;
-use crate::jwks::key_store::KeyStore;
 use crate::policy::check::Budget;
 use crate::policy::evaluate::{Evaluation, Patience, Permit, Verdict, Wanted};
+use crate::policy::status::Statuses;
 use crate::policy::verified_tokens::VerifiedTokens;
-use crate::policy::{Policy, Provider, ProviderIndex};
+use crate::policy::{Policy, Provider, ProviderIndex, RemoteList};
 use crate::request::{PropertyPath, RequestEdits, RequestHead};
+use crate::single_use::Mark;
 use crate::time::UnixTime;
 
 /// `Retry-After` for requests that find no room to wait.
@@ -40,11 +47,15 @@ const RETRY_WHEN_CROWDED: Duration = Duration::from_secs(1);
 pub struct Engine {
     /// None: the configuration is invalid, and nobody gets in.
     policy: Option<Policy>,
+    /// Of each provider, and behind them the lists of revoked tokens.
     keys: Vec<Keys>,
     /// What the gauges show of the keys, and when they were last set.
     shown: Vec<Shown>,
     /// The verified tokens of each provider.
     verified: Vec<VerifiedTokens>,
+    /// The lists of token states that tokens named lately.
+    statuses: Statuses,
+    received: Received,
     waiting: WaitingRoom,
     effects: VecDeque<Effect>,
     told_of_distrust: bool,
@@ -62,10 +73,13 @@ impl Engine {
     pub fn new(policy: Policy) -> Self {
         let memory = &policy.table_memory;
         let providers = || policy.all_providers();
-        let keys: Vec<_> = providers().map(|provider| provider.keys.keys(memory)).collect();
+        let keys = providers().map(|provider| provider.keys.keys(memory));
+        let keys: Vec<_> = keys.chain(policy.all_lists().map(RemoteList::store)).collect();
         let shown = keys.iter().map(|_| Shown::default()).collect();
         let verified = providers().map(|provider| VerifiedTokens::new(provider.cache)).collect();
-        let mut this = Self { policy: Some(policy), keys, shown, verified, ..Self::closed() };
+        let statuses = Statuses::behind(keys.len());
+        let mut this =
+            Self { policy: Some(policy), statuses, keys, shown, verified, ..Self::closed() };
         this.settle();
         this
     }
@@ -77,6 +91,8 @@ impl Engine {
             keys: Vec::new(),
             shown: Vec::new(),
             verified: Vec::new(),
+            statuses: Statuses::default(),
+            received: Received::default(),
             waiting: WaitingRoom::default(),
             effects: VecDeque::new(),
             told_of_distrust: false,
@@ -96,9 +112,8 @@ impl Engine {
         now: UnixTime,
     ) -> Decision {
         self.advance(now);
-        if let Some(served) = self.policy.as_ref().and_then(|policy| policy.serve(&head)) {
-            self.count(Counter::Served);
-            return Decision::Serve(served);
+        if let Some(decision) = self.decide_itself(stream, &head) {
+            return decision;
         }
         let patience = match self.waiting.is_ample() {
             true => Patience::Left,
@@ -116,6 +131,7 @@ impl Engine {
         match decided {
             Decided::Allowed { edits, .. } => Decision::Forward(edits),
             Decided::Denied(rejection) => Decision::Reject(rejection),
+            Decided::MustSpend(permit) => Decision::Spend(self.spending(head, now, permit)),
             Decided::MustWait(wanted) => {
                 self.count(Counter::Waited);
                 let deadline = now.after(self.longest_wait(&wanted));
@@ -131,13 +147,14 @@ impl Engine {
     /// Time passed.
     pub fn handle_tick(&mut self, now: UnixTime) {
         self.advance(now);
-        self.reconsider(|waiting| now >= waiting.deadline);
+        self.reconsider(&|waiting| now >= waiting.deadline);
         self.show();
         self.drive();
     }
 
     /// A request is over, whatever it was waiting for.
     pub fn handle_gone(&mut self, stream: StreamId) {
+        self.give_up_receiving(stream);
         if let Some(waiting) = self.waiting.remove(stream) {
             self.vary_waiting(&waiting.wanted, -1);
         }
@@ -179,7 +196,7 @@ impl Engine {
         self.waiting.len()
     }
 
-    /// The keys of each provider, for tests and tools.
+    /// The keys of each provider, and the lists, for tests and tools.
     pub fn keys(&self) -> &[Keys] {
         &self.keys
     }
@@ -196,24 +213,24 @@ impl Engine {
             for store in self.keys.iter_mut().filter_map(Keys::remote_mut) {
                 store.shift_back(back);
             }
+            self.statuses.shift_back(back);
+            self.received.shift_back(back);
             self.waiting.shift_back(back);
         }
         self.now = now;
-        let expired = |(index, keys): (ProviderIndex, &mut Keys)| {
-            keys.remote_mut()?.expire(now).then_some(index)
-        };
-        let overdue: Vec<_> = self.keys.iter_mut().enumerate().filter_map(expired).collect();
-        for provider in &overdue {
-            self.note_failure(*provider, &Cause::NoAnswer);
-        }
-        if !overdue.is_empty() {
-            self.reconsider(|waiting| overdue.iter().any(|provider| waiting.is_for(*provider)));
+        self.statuses.forget_unused(now);
+        self.tend_logouts();
+        for place in self.places() {
+            if self.store_mut(place).is_some_and(|store| store.expire(now)) {
+                self.note_failure(place, &Cause::NoAnswer);
+                self.reconsider_for(place);
+            }
         }
         self.drive();
     }
 
     fn decide(&mut self, head: &RequestHead, arrived: UnixTime, patience: Patience) -> Decided {
-        let decided = match self.evaluate(head, arrived, patience) {
+        let decided = match self.evaluate(head, arrived, patience, &[]) {
             Verdict::Allow(permit) => self.allow(permit, None),
             Verdict::Deny(denial) => Decided::Denied(self.reject(denial, head)),
             Verdict::Report { permit, denial, wanted } => {
@@ -223,26 +240,54 @@ impl Engine {
             }
             Verdict::Wait(wanted) => Decided::MustWait(wanted),
         };
-        self.consult_shadow(head, arrived, &decided);
+        self.settle_with_shadow(head, arrived, &decided);
         decided
     }
 
     fn allow(&mut self, permit: Permit, reported: Option<Reason>) -> Decided {
+        if !permit.uses().is_empty() {
+            return Decided::MustSpend(permit);
+        }
         self.count(Counter::Allowed);
         Decided::Allowed { edits: permit.into_edits(), reported }
     }
 
-    fn evaluate(&mut self, head: &RequestHead, arrived: UnixTime, patience: Patience) -> Verdict {
+    /// `refused`: what cannot be used, and why.
+    fn evaluate(
+        &mut self,
+        head: &RequestHead,
+        arrived: UnixTime,
+        patience: Patience,
+        refused: &[(Mark, Reason)],
+    ) -> Verdict {
         let Some(policy) = &self.policy else {
             return Verdict::Deny(Reason::ConfigurationInvalid.into());
         };
         let (keys, verified) = (self.keys.as_slice(), self.verified.as_slice());
         let (now, budget) = (self.now, &Budget::default());
-        let verdict =
-            Evaluation { policy, keys, head, arrived, now, patience, budget, verified }.decide();
+        let standing = self.standing(0);
+        let verdict = Evaluation {
+            policy,
+            keys,
+            head,
+            arrived,
+            now,
+            patience,
+            budget,
+            standing,
+            verified,
+            refused,
+        }
+        .decide();
         let (known, checked) = budget.spent();
         for (count, counter) in [(known, Counter::CacheHit), (checked, Counter::CacheMiss)] {
             self.effects.extend((0..count).map(|_| Effect::Count(counter)));
+        }
+        if budget.has_uncompared() {
+            self.effects.push_back(Effect::Count(Counter::Uncompared));
+        }
+        if let Some((place, error)) = budget.bad_list() {
+            self.note_bad_list(place, error.code());
         }
         if budget.met_distrusted_key() {
             self.count(Counter::DistrustedKey);
@@ -256,7 +301,7 @@ impl Engine {
     }
 
     /// Decides again about the requests that `concerned` picks.
-    fn reconsider(&mut self, concerned: impl Fn(&Waiting) -> bool) {
+    fn reconsider(&mut self, concerned: &dyn Fn(&Waiting) -> bool) {
         for stream in self.waiting.select(concerned) {
             let Some(mut waiting) = self.waiting.remove(stream) else { continue };
             self.vary_waiting(&waiting.wanted, -1);
@@ -271,6 +316,10 @@ impl Engine {
                 }
                 Decided::Denied(rejection) => {
                     self.effects.push_back(Effect::Reject(stream, rejection));
+                }
+                Decided::MustSpend(permit) => {
+                    let spending = self.spending(waiting.head, waiting.arrived, permit);
+                    self.effects.push_back(Effect::Spend(stream, spending));
                 }
                 Decided::MustWait(wanted) => {
                     self.want(&wanted);
@@ -287,7 +336,7 @@ impl Engine {
 
     /// A request that would have to wait, and cannot: optional tokens may let it pass.
     fn decide_without_room(&mut self, head: &RequestHead) -> Decided {
-        let decided = match self.evaluate(head, self.now, Patience::Exhausted) {
+        let decided = match self.evaluate(head, self.now, Patience::Exhausted, &[]) {
             Verdict::Allow(permit) => self.allow(permit, None),
             Verdict::Report { permit, denial, .. } => self.allow(permit, Some(denial.reason)),
             Verdict::Deny(_) | Verdict::Wait(_) => {
@@ -296,35 +345,8 @@ impl Engine {
                 Decided::Denied(self.reject(denial, head))
             }
         };
-        self.consult_shadow(head, self.now, &decided);
+        self.settle_with_shadow(head, self.now, &decided);
         decided
-    }
-
-    fn want(&mut self, wanted: &[Wanted]) {
-        for wanted in wanted {
-            if let Some(store) = self.keys.get_mut(wanted.provider).and_then(Keys::remote_mut) {
-                store.want();
-            }
-        }
-    }
-
-    /// A fetch that began after the request arrived settles whether its `kid` exists.
-    fn remember_absent(&mut self, waiting: &Waiting) {
-        for Wanted { provider, kid } in &waiting.wanted {
-            let store = self.keys.get_mut(*provider).and_then(Keys::remote_mut);
-            if let (Some(store), Some(kid)) = (store, kid) {
-                store.remember_if_absent(kid, waiting.arrived, self.now);
-            }
-        }
-    }
-
-    fn longest_wait(&self, wanted: &[Wanted]) -> Duration {
-        let providers = self.policy.iter().flat_map(Policy::all_providers).enumerate();
-        providers
-            .filter(|(index, _)| wanted.iter().any(|wanted| wanted.provider == *index))
-            .map(|(_, provider)| provider.key_wait)
-            .max()
-            .unwrap_or_default()
     }
 
     fn reject(&mut self, denial: Denial, head: &RequestHead) -> Rejection {
@@ -344,10 +366,6 @@ impl Engine {
             self.log(LogLevel::Info, line);
         }
         rejection
-    }
-
-    fn store(&self, provider: ProviderIndex) -> Option<&KeyStore> {
-        self.keys.get(provider).and_then(Keys::remote)
     }
 
     fn provider_name(&self, provider: ProviderIndex) -> &str {
@@ -374,5 +392,6 @@ enum Decided {
         reported: Option<Reason>,
     },
     Denied(Rejection),
+    MustSpend(Permit),
     MustWait(Vec<Wanted>),
 }

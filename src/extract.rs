@@ -41,6 +41,14 @@ impl TokenLocation {
         ]
     }
 
+    /// Whether it is taken out with `other`: taking a header takes all of it, whatever the prefix.
+    pub fn goes_with(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Header { name, .. }, Self::Header { name: other, .. }) => name == other,
+            _ => self == other,
+        }
+    }
+
     /// The tokens at this location, in the order of the request.
     pub fn tokens<'a>(&'a self, head: &'a RequestHead) -> Vec<Cow<'a, [u8]>> {
         match self {

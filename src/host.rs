@@ -3,14 +3,17 @@
 //!
 //! What it must mind:
 //! - the engine is never borrowed while the host is called, since callbacks can nest;
-//! - fetches are dispatched and shared data is read from the root context only, since an answer goes
-//!   to the context that asked, and new keys may resume the very stream whose callback this is;
+//! - fetches are dispatched and shared keys are read from the root context only, since an answer goes
+//!   to the context that asked, and new keys may resume the very stream whose callback this is (what a
+//!   request uses up is written in its own callback: that resumes nobody);
 //! - other requests are answered in the root context's turn only: to Envoy, an answer that is sent
 //!   from the callback of one request stops that request, whoever's it is;
 //! - the engine belongs to its root context, never to a static: a VM can hold several roots.
 
 mod abi;
+mod answers;
 mod metrics;
+mod spending;
 mod stream;
 
 use std::cell::{Cell, RefCell};
@@ -23,12 +26,12 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{BufferType, ContextType, LogLevel, MapType};
 
 use crate::denial::{Denial, Manner, Reason, Rejection};
-use crate::engine::{self, Effect, Engine, FetchId, FetchRequest, StreamId};
+use crate::engine::{self, Effect, Engine, FetchId, FetchRequest};
 use crate::host::abi::HostError;
 use crate::host::metrics::Metrics;
 use crate::host::stream::Stream;
 use crate::jwks::answer::{Answer, Cause, FetchFailure};
-use crate::jwks::key_set::MAX_SET_OCTETS;
+use crate::jwks::content::MAX_BODY_OCTETS;
 use crate::jwks::key_store::NotShared;
 use crate::policy::{Policy, Served};
 use crate::request::{RequestEdit, RequestHead};
@@ -49,10 +52,6 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 const MIN_TICK: Duration = Duration::from_millis(1);
 /// The longest tick, so that a clock that was set back is noticed within a minute.
 const MAX_TICK: Duration = Duration::from_secs(60);
-
-/// Most waiting requests that are answered in one turn. Envoy runs the answers when the turn is
-/// over, each inside the one before it; some three hundred would exhaust the VM's stack and end it.
-const MAX_ANSWERS_PER_TURN: usize = 32;
 
 /// Most steps of the root context's turn, so that no turn goes on forever; the rest comes with the
 /// next tick.
@@ -102,7 +101,7 @@ impl Gate {
                 Effect::Vary(gauge, by) => self.metrics.vary(gauge, by, &self.engine),
                 Effect::Measure(gauge, value) => self.metrics.record(gauge, value, &self.engine),
                 Effect::Log(level, line) => log(level, &line),
-                Effect::Reject(..) | Effect::Resume(..) => {
+                Effect::Reject(..) | Effect::Resume(..) | Effect::Spend(..) => {
                     self.answers.borrow_mut().push_back(effect);
                 }
                 Effect::Fetch { .. }
@@ -113,42 +112,6 @@ impl Gate {
             }
         }
         self.set_tick();
-    }
-
-    /// Answers requests that waited.
-    fn answer(&self, root: u32) {
-        for _ in 0..MAX_ANSWERS_PER_TURN {
-            let next = self.answers.borrow_mut().pop_front();
-            let Some(answer) = next else { break };
-            let (Effect::Reject(StreamId(stream), _) | Effect::Resume(StreamId(stream), _)) =
-                answer
-            else {
-                // Nothing else is an answer.
-                continue;
-            };
-            if abi::set_effective_context(stream).is_err() {
-                // The stream is gone, and needs no answer.
-                continue;
-            }
-            match answer {
-                Effect::Reject(_, rejection) => reject(&rejection),
-                Effect::Resume(_, edits) => {
-                    if let Err(error) = self.resume(stream, &edits) {
-                        reject(&host_failed(error));
-                    }
-                }
-                _ => {}
-            }
-        }
-        if abi::set_effective_context(root).is_err() {
-            abi::log(LogLevel::Error, "jwt-gate: the host lost its own context");
-        }
-    }
-
-    fn resume(&self, stream: u32, edits: &[RequestEdit]) -> Result<(), HostError> {
-        apply(edits)?;
-        self.held.borrow_mut().remove(&stream);
-        abi::continue_request()
     }
 
     /// Does what may be done in the root context's turn only: sends fetches, reads and writes shared
@@ -187,7 +150,8 @@ impl Gate {
             self.carry_out();
         }
         self.answer(root);
-        self.set_tick();
+        // What was spent for them is counted.
+        self.carry_out();
     }
 
     fn fetch(&self, id: FetchId, request: &FetchRequest) {
@@ -368,7 +332,7 @@ fn read_answer(headers: usize) -> Result<Answer, FetchFailure> {
         return Err(Cause::NoAnswer.into());
     }
     // One octet more than is allowed: enough to see that it is too much.
-    let limit = MAX_SET_OCTETS.saturating_add(1);
+    let limit = MAX_BODY_OCTETS.saturating_add(1);
     Ok(Answer {
         headers: abi::headers(MapType::HttpCallResponseHeaders)
             .unwrap_or_default()

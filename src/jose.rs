@@ -12,6 +12,7 @@ pub mod hmac_key;
 pub mod jwk;
 pub mod jws;
 pub mod rsa_key;
+pub mod self_signed;
 pub mod signature;
 pub mod table_memory;
 mod trust;

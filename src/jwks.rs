@@ -4,6 +4,7 @@
 pub mod absent_kids;
 pub mod answer;
 pub mod board;
+pub mod content;
 pub mod flight;
 mod held;
 pub mod key_set;
@@ -31,12 +32,12 @@ pub enum Keys {
     },
 }
 
-/// What a request can expect of a provider's keys.
-pub enum KeyState {
+/// What a request can expect of a provider's keys, or of what else is fetched.
+pub enum KeyState<T = Rc<KeySet>> {
     /// A fetch is under way or about to begin: wait for it.
     Pending,
     /// Here they are.
-    Ready(Rc<KeySet>),
+    Ready(T),
     /// The issuer does not answer, and there is nothing to fall back on.
     Unavailable {
         /// When the next attempt is due.

@@ -13,10 +13,12 @@
 //! | [`jose`] | tokens, keys, signatures |
 //! | [`claims`] | registered claims, and the checks at a time |
 //! | [`jwks`] | key sets, and how they stay fresh |
+//! | [`revocation`] | lists of revoked tokens |
 //! | [`denial`] | refusals, and what clients are told |
 //! | [`config`] | the configuration as written |
 //! | [`text`], [`path`] | texts and paths against patterns |
 //! | [`json`], [`time`], [`expression`], [`issuer`] | strict JSON; the time; regular expressions; patterns of issuers |
+//! | [`single_use`] | what may be used once |
 //! | `sorted` | sorted maps |
 //!
 //! `ARCHITECTURE.md` says what each of them must not know.
@@ -39,6 +41,8 @@ pub mod jwks;
 pub mod path;
 pub mod policy;
 pub mod request;
+pub mod revocation;
+pub mod single_use;
 mod sorted;
 pub mod text;
 pub mod time;

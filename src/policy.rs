@@ -4,29 +4,36 @@
 //! nothing, so that no half of it ever decides about a request.
 
 mod authorization;
+mod certificate;
 pub mod check;
 mod claim_value;
+mod dpop;
+mod dpop_target;
 pub mod evaluate;
 pub mod identity;
 mod issuer;
 pub mod key_source;
+pub mod logout;
 mod path_start;
+mod possession;
 mod protected_resource;
 mod protobuf_value;
 pub mod provider;
 mod report;
 mod requirement;
+mod revocation;
 mod rewrite;
 pub mod route;
+mod state_rules;
+pub mod status;
 mod step_up;
 pub mod verified_tokens;
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::rc::Rc;
 
 use crate::authorize::Condition;
-use crate::config::reader::{ConfigError, Errors, member_path};
+use crate::config::reader::{ConfigError, Errors};
 use crate::config::{self, Config, Mode};
 use crate::denial::{Manner, Responses};
 use crate::jose::table_memory::{DEFAULT_TABLE_OCTETS, TableMemory};
@@ -38,11 +45,16 @@ use crate::policy::path_start::{PathStart, StartPattern};
 pub use crate::policy::protected_resource::Served;
 use crate::policy::protected_resource::{ProtectedResource, metadata_address, serve};
 pub use crate::policy::provider::Provider;
+use crate::policy::provider::refuse_token_headers;
 use crate::policy::requirement::{Names, Requirement};
+use crate::policy::revocation::Lists;
+pub use crate::policy::revocation::RemoteList;
 use crate::policy::rewrite::{Writes, refuse_unstable_routes};
 use crate::policy::route::RouteMatcher;
+use crate::policy::state_rules::StateRules;
 use crate::policy::step_up::StepUp;
 use crate::request::{PropertyPath, RequestHead};
+use crate::single_use::Memory;
 use crate::sorted;
 
 /// The place of a provider in [`Policy::providers`].
@@ -69,6 +81,8 @@ pub struct Policy {
     identity_parameters: Vec<Vec<u8>>,
     /// What all keys have for their tables.
     pub table_memory: Rc<TableMemory>,
+    /// Where uses are remembered that must be the only ones.
+    pub replay_memory: Rc<Memory>,
     policies: Option<Policies>,
     /// Whether anything is asked of the claims, so that tokens must be at hand after the requirement.
     has_conditions: bool,
@@ -76,6 +90,7 @@ pub struct Policy {
     mode: Mode,
     responses: Option<Responses>,
     resources: Vec<ProtectedResource>,
+    lists: Lists,
     /// A candidate that is asked as well, and decides nothing. Its providers come behind this
     /// policy's own.
     pub shadow: Option<Box<Policy>>,
@@ -105,29 +120,6 @@ struct Asked<'a> {
     mode: Mode,
 }
 
-/// `filter_state_rules`: what is required by a text that an earlier filter left.
-#[derive(Debug)]
-struct StateRules {
-    path: PropertyPath,
-    requirements: BTreeMap<Vec<u8>, Requirement>,
-}
-
-impl StateRules {
-    fn compile(wire: config::FilterStateRules, names: &Names, errors: &Errors) -> Self {
-        let requirements = wire.requires.iter().map(|(value, requirement)| {
-            (value.clone().into_bytes(), Requirement::compile(requirement, None, names, errors))
-        });
-        Self {
-            requirements: sorted::map(requirements),
-            path: vec!["filter_state".to_owned(), wire.name],
-        }
-    }
-
-    fn requirement(&self, head: &RequestHead) -> Option<&Requirement> {
-        self.requirements.get(head.property(&self.path)?)
-    }
-}
-
 impl Policy {
     /// Compiles the text of a configuration, or returns every mistake in it.
     pub fn parse(text: &[u8]) -> Result<Self, Vec<ConfigError>> {
@@ -144,13 +136,15 @@ impl Policy {
                 |error: &ConfigError| !more.iter().any(|live| in_shadow(live.clone()) == *error);
             errors.extend(own.into_iter().map(in_shadow).filter(is_own));
         }
+        policy.place_lists();
         errors.extend(more);
         let errors = sorted::list(errors);
         if errors.is_empty() { Ok(policy) } else { Err(errors) }
     }
 
-    fn compile(config: Config, table_memory: &Rc<TableMemory>) -> (Self, Vec<ConfigError>) {
+    fn compile(mut config: Config, table_memory: &Rc<TableMemory>) -> (Self, Vec<ConfigError>) {
         let errors = Errors::default();
+        let revoked = revocation::take(&mut config);
         let Split { providers, places } = Split::new(config.providers, &errors);
         let names = Names { providers: places, requirements: config.requirement_map };
         for requirement in names.requirements.values() {
@@ -174,6 +168,8 @@ impl Policy {
                 Provider::compile(name, provider, &config.key_sharing, table_memory, &errors)
             })
             .collect();
+        let lists =
+            revocation::compile(revoked, &names, &config.key_sharing, &mut providers, &errors);
         let state_rules =
             config.filter_state_rules.map(|wire| StateRules::compile(wire, &names, &errors));
         let mut properties = Vec::new();
@@ -189,6 +185,7 @@ impl Policy {
             properties.push(state_rules.path.clone());
             requirements.extend(state_rules.requirements.values());
         }
+        properties.extend(Self::connection_properties(&providers));
         let properties = sorted::list(properties);
         let has_conditions = note_claims_read(&mut providers, &rules, &requirements, &policies);
         let status_headers: Vec<_> =
@@ -218,6 +215,7 @@ impl Policy {
             },
             providers,
             table_memory: Rc::clone(table_memory),
+            replay_memory: possession::memory(config.replay_memory, &config.key_sharing.secret),
             starts: rules.iter().map(|rule| rule.matcher.start()).collect(),
             rules,
             state_rules,
@@ -227,6 +225,7 @@ impl Policy {
             mode: config.mode,
             responses,
             resources,
+            lists,
             shadow: None,
         };
         (policy, errors.into_sorted())
@@ -258,6 +257,7 @@ impl Policy {
             state_key: provider.and_then(|provider| provider.failed_status_state.as_deref()),
             responses: self.responses.as_ref(),
             resource_metadata: metadata_address(&self.resources, head),
+            dpop: self.dpop_scheme(provider),
         }
     }
 
@@ -374,16 +374,4 @@ fn note_claims_read(
     }
     let writes = rules.iter().any(|rule| rule.writes.read_claims());
     writes || !conditions.is_empty() || policies.is_some() || step_up.is_some()
-}
-
-/// The header that tells of a failed token must not be one that holds tokens.
-fn refuse_token_headers(status_headers: &[String], providers: &[Provider], errors: &Errors) {
-    for provider in providers {
-        for name in status_headers.iter().filter(|name| provider.takes_tokens_from_header(name)) {
-            errors.push(
-                &member_path("providers", &provider.configured),
-                format!("takes tokens from `{name}`, a requirement's `verification_status_header`"),
-            );
-        }
-    }
 }

@@ -57,6 +57,8 @@ impl FromIterator<(Vec<u8>, Vec<u8>)> for Fields {
 pub struct RequestHead {
     fields: Fields,
     properties: Vec<(PropertyPath, Vec<u8>)>,
+    /// The path with which it came, where it has another one by now.
+    sent_path: Option<Vec<u8>>,
 }
 
 /// The path of a property that the proxy knows of a request, such as `xds`, `route_name`.
@@ -70,7 +72,7 @@ impl RequestHead {
 
     /// The same, as the host hands them over.
     pub fn of(fields: Fields) -> Self {
-        Self { fields, properties: Vec::new() }
+        Self { fields, ..Self::default() }
     }
 
     /// The same head, with what the proxy knows beside the headers.
@@ -86,7 +88,8 @@ impl RequestHead {
             b":path" => (name.to_vec(), target.clone()),
             _ => (name.to_vec(), value.to_vec()),
         });
-        Self { fields: headers.collect(), properties: self.properties.clone() }
+        let (properties, sent_path) = (self.properties.clone(), Some(self.sent_path().to_vec()));
+        Self { fields: headers.collect(), properties, sent_path }
     }
 
     /// The property at `path`, if it was asked for and the proxy knows it.
@@ -135,6 +138,11 @@ impl RequestHead {
     pub fn path(&self) -> &[u8] {
         let whole = self.path_and_query();
         whole.split(|octet| matches!(octet, b'?' | b'#')).next().unwrap_or_default()
+    }
+
+    /// The path without query and fragment with which it came, whatever the gate made of it.
+    pub fn sent_path(&self) -> &[u8] {
+        self.sent_path.as_deref().unwrap_or_else(|| self.path())
     }
 
     /// The path that the client asked for, before routes changed it, as Envoy keeps it.

@@ -131,9 +131,9 @@ fn all_mistakes_appear_at_once_each_with_its_path() {
             "providers.q.local_jwks.filename: a plugin cannot read it; put the keys into `inline_string`",
             "providers.q.remote_jwks: `http_uri` or `discovery` is required",
             "providers[\"a b\"]: `remote_jwks` or `local_jwks` is required",
-            "providers[\"a b\"].isuer: unknown field; expected one of: algorithms, allow_weak_keys, audiences, authorized_parties, claim_to_headers, claim_to_query_parameters, clear_route_cache, clock_skew, clock_skew_seconds, consumer, failed_status_in_metadata, forward, forward_payload_header, forward_payload_value_header, from_cookies, from_headers, from_params, header_in_metadata, issuer, issuer_claims, issuer_pattern, issuers, jwt_cache_config, local_jwks, local_jwks_is_fallback, max_age, max_lifetime, normalize_payload_in_metadata, pad_forward_payload_header, payload_in_metadata, remote_jwks, require_expiration, required_claims, set_headers, subjects, token_types",
-            "providers[\"a b\"].jwks: unknown field; expected one of: algorithms, allow_weak_keys, audiences, authorized_parties, claim_to_headers, claim_to_query_parameters, clear_route_cache, clock_skew, clock_skew_seconds, consumer, failed_status_in_metadata, forward, forward_payload_header, forward_payload_value_header, from_cookies, from_headers, from_params, header_in_metadata, issuer, issuer_claims, issuer_pattern, issuers, jwt_cache_config, local_jwks, local_jwks_is_fallback, max_age, max_lifetime, normalize_payload_in_metadata, pad_forward_payload_header, payload_in_metadata, remote_jwks, require_expiration, required_claims, set_headers, subjects, token_types",
-            "rule: unknown field; expected one of: authorization, bypass_cors_preflight, default_requirement, error_responses, filter_state_rules, key_sharing, key_tables, keys_unavailable_status, mode, protected_resources, providers, requirement_map, rules, shadow, stat_prefix, strip_failure_response",
+            "providers[\"a b\"].isuer: unknown field; expected one of: algorithms, allow_weak_keys, audiences, authorized_parties, claim_to_headers, claim_to_query_parameters, clear_route_cache, clock_skew, clock_skew_seconds, consumer, failed_status_in_metadata, forward, forward_payload_header, forward_payload_value_header, from_cookies, from_headers, from_params, header_in_metadata, issuer, issuer_claims, issuer_pattern, issuers, jwt_cache_config, local_jwks, local_jwks_is_fallback, max_age, max_lifetime, normalize_payload_in_metadata, pad_forward_payload_header, payload_in_metadata, remote_jwks, require_expiration, required_claims, revocation, sender_constraint, set_headers, single_use, status_list, subjects, token_types",
+            "providers[\"a b\"].jwks: unknown field; expected one of: algorithms, allow_weak_keys, audiences, authorized_parties, claim_to_headers, claim_to_query_parameters, clear_route_cache, clock_skew, clock_skew_seconds, consumer, failed_status_in_metadata, forward, forward_payload_header, forward_payload_value_header, from_cookies, from_headers, from_params, header_in_metadata, issuer, issuer_claims, issuer_pattern, issuers, jwt_cache_config, local_jwks, local_jwks_is_fallback, max_age, max_lifetime, normalize_payload_in_metadata, pad_forward_payload_header, payload_in_metadata, remote_jwks, require_expiration, required_claims, revocation, sender_constraint, set_headers, single_use, status_list, subjects, token_types",
+            "rule: unknown field; expected one of: authorization, bypass_cors_preflight, default_requirement, error_responses, filter_state_rules, key_sharing, key_tables, keys_unavailable_status, mode, protected_resources, providers, replay_memory, requirement_map, revocation, rules, shadow, stat_prefix, strip_failure_response",
             "rules[0]: `match` is required",
             "rules[0].requires: no provider is called `nobody`; there is: a b, p, q",
             "rules[1].match: `prefix`, `path`, `safe_regex`, `path_separated_prefix`, `path_match_policy` or `connect_matcher` is required",
@@ -1279,4 +1279,124 @@ fn nothing_is_written_where_rules_ask_for_the_route() {
     assert!(reads(json!({ "claim_to_query_parameters": parameter }), json!({})));
     let consumer = json!({ "header_name": "x-a", "claim_name": "a", "names": { "a": "b" } });
     assert!(reads(json!({ "consumer": consumer }), json!({})));
+}
+
+#[test]
+fn revocation_and_its_mistakes() {
+    let uri = json!({ "uri": "https://l.example/", "cluster": "l", "timeout": "1s" });
+    let list = |change: fn(&mut Value)| {
+        let mut list = json!({ "http_uri": uri });
+        change(&mut list);
+        json!({ "list": list })
+    };
+    for place in ["/revocation", "/providers/local/revocation"] {
+        let path = place.trim_start_matches('/').replace('/', ".");
+        check(with(place, list(|_| ())), &[]);
+        check(
+            with(
+                place,
+                list(|list| {
+                    *list = json!({ "httpUri": list["http_uri"], "pollInterval": "1s", "staleIfError": "0s",
+                "whenUnavailable": "allow", "requestHeaders": [{ "key": "x", "value": "y" }] });
+                }),
+            ),
+            &[],
+        );
+        for (revocation, expected) in [
+            (json!(null), ": must not be null; write {} or leave the field out"),
+            (json!({ "list": {} }), ".list: `http_uri` is required"),
+            (
+                list(|list| list["http_uri"]["uri"] = json!("ftp://l.example/")),
+                ".list.http_uri.uri: expected an address such as https://logout.example/revoked.json",
+            ),
+            (
+                list(|list| list["poll_interval"] = json!("0.5s")),
+                ".list.poll_interval: must be from 1s to 3600s",
+            ),
+            (
+                list(|list| list["poll_interval"] = json!("3601s")),
+                ".list.poll_interval: must be from 1s to 3600s",
+            ),
+            (
+                list(|list| list["when_unavailable"] = json!("open")),
+                ".list.when_unavailable: expected `allow` or `deny`",
+            ),
+            (
+                list(|list| list["max_entries"] = json!(5)),
+                ".list.max_entries: unknown field; expected one of: http_uri, poll_interval, \
+                 request_headers, stale_if_error, when_unavailable",
+            ),
+        ] {
+            check(with(place, revocation), &[&format!("{path}{expected}")]);
+        }
+    }
+}
+
+#[test]
+fn status_lists_and_their_mistakes() {
+    let list = |change: fn(&mut Value)| {
+        let mut list = json!({ "clusters": { "s.example": "s" }, "timeout": "1s" });
+        change(&mut list);
+        list
+    };
+    let place = "/providers/local/status_list";
+    check(with(place, list(|_| ())), &[]);
+    for (list, expected) in [
+        (json!(null), ": must not be null; write {} or leave the field out"),
+        (
+            list(|list| list["clusters"] = json!({})),
+            ": `clusters` needs at least one host: no other is asked",
+        ),
+        (list(|list| list["max_lists"] = json!(0)), ".max_lists: must be from 1 to 256"),
+        (
+            list(|list| list["max_octets"] = json!(16_777_217)),
+            ".max_octets: must be from 1 to 16777216",
+        ),
+        (
+            list(|list| list["cache_duration"] = json!("0s")),
+            ".cache_duration: must be from 1s to 86400s",
+        ),
+        (
+            list(|list| list["when_unavailable"] = json!("x")),
+            ".when_unavailable: expected `allow` or `deny`",
+        ),
+    ] {
+        check(with(place, list), &[&format!("providers.local.status_list{expected}")]);
+    }
+}
+
+#[test]
+fn logouts_and_their_mistakes() {
+    check(with("/revocation", json!({})), &["revocation: `list` or `logout` is required"]);
+    let own = "/providers/local/revocation";
+    check(with(own, json!({})), &["providers.local.revocation: `list` is required"]);
+    let logout = |change: fn(&mut Value)| {
+        let mut logout = json!({ "path": "/l", "provider_name": "local", "client_ids": ["c"] });
+        change(&mut logout);
+        json!({ "logout": logout })
+    };
+    check(with("/revocation", logout(|_| ())), &[]);
+    for (logout, expected) in [
+        (
+            json!({ "logout": {} }),
+            ": `client_ids` is required: a logout of another client's is none of ours",
+        ),
+        (logout(|l| l["path"] = json!("l")), ".path: expected a path such as /backchannel-logout"),
+        (
+            logout(|l| l["path"] = json!("/l?x")),
+            ".path: expected a path such as /backchannel-logout",
+        ),
+        (
+            logout(|l| l["provider_name"] = json!("x")),
+            ".provider_name: no provider is called `x`; there is: local, remote",
+        ),
+        (
+            logout(|l| l["provider_name"] = json!("remote")),
+            ".provider_name: the provider needs its `issuer`",
+        ),
+        (logout(|l| l["remember_for"] = json!("1s")), ".remember_for: must be from 60s to 604800s"),
+    ] {
+        let errors = errors(&with("/revocation", logout).to_string());
+        assert!(errors.contains(&format!("revocation.logout{expected}\n")), "{errors}");
+    }
 }

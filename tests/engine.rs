@@ -7,6 +7,8 @@
     reason = "tests"
 )]
 
+mod gate;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -32,6 +34,7 @@ struct Gate {
     requests: Vec<(FetchId, FetchRequest)>,
     /// The proxy's shared data: text and state of each entry.
     shared: BTreeMap<String, (Vec<u8>, u32)>,
+    used: gate::Shared,
     gauges: BTreeMap<Quantity, i64>,
     resumed: Vec<(StreamId, RequestEdits)>,
     rejected: Vec<(StreamId, u16, &'static str)>,
@@ -56,6 +59,7 @@ impl Gate {
             fetches: Vec::new(),
             requests: Vec::new(),
             shared: BTreeMap::new(),
+            used: gate::Shared::default(),
             gauges: BTreeMap::new(),
             resumed: Vec::new(),
             rejected: Vec::new(),
@@ -103,6 +107,17 @@ impl Gate {
                     self.rejected.push((stream, rejection.status, rejection.reason.code()));
                 }
                 Effect::Resume(stream, edits) => self.resumed.push((stream, edits)),
+                Effect::Spend(stream, mut spending) => {
+                    spending.carry_out(self.time(), &mut self.used);
+                    match self.engine.handle_spent(spending) {
+                        Decision::Forward(edits) => self.resumed.push((stream, edits)),
+                        Decision::Reject(rejection) => {
+                            let told = (stream, rejection.status, rejection.reason.code());
+                            self.rejected.push(told);
+                        }
+                        other => panic!("{other:?}"),
+                    }
+                }
             }
         }
     }
@@ -478,7 +493,7 @@ fn requirement_trees() {
         let actual = match gate.request(1, headers) {
             Decision::Forward(edits) => Ok(edits),
             Decision::Reject(rejection) => Err(rejection.reason.code()),
-            Decision::Serve(_) | Decision::Wait => panic!("neither"),
+            _ => panic!("neither"),
         };
         let expected =
             expected.map(|taken| taken.iter().map(|name| remove(name)).collect::<Vec<_>>());
@@ -560,6 +575,29 @@ fn the_first_requests_wait_and_pass() {
     assert_eq!(gate.engine.waiting(), 0);
     assert!(matches!(gate.request(4, &[("authorization", &token)]), Decision::Forward(_)));
     assert!(gate.logged.iter().any(|line| line == "provider `p`: 1 keys"), "{:?}", gate.logged);
+}
+
+/// Requests that waited for keys with the same token: one passes, and who is gone uses nothing up.
+#[test]
+fn what_waited_is_used_once() {
+    let key = key();
+    let token = |jti: &str| bearer(&key.sign(&claims(json!({ "jti": jti }))));
+    let mut config = one_remote(json!({}));
+    config["providers"]["p"]["single_use"] = json!({});
+    let mut gate = Gate::new(&config);
+    let (one, other) = (token("1"), token("2"));
+    for (stream, token) in [(1, &one), (2, &one), (3, &other), (4, &one)] {
+        assert_eq!(gate.request(stream, &[("authorization", token)]), Decision::Wait);
+    }
+    gate.engine.handle_gone(StreamId(3));
+    let id = gate.next_fetch();
+    gate.answer(id, Ok(&jwks(&[&key])));
+    assert_eq!(gate.resumed, [(StreamId(1), vec![remove("authorization")])]);
+    let refused = [2, 4].map(|stream| (StreamId(stream), 401, "token_replayed"));
+    assert_eq!(gate.rejected, refused);
+    let count = |counter| gate.counted.iter().filter(|own| **own == counter).count();
+    assert_eq!((count(Counter::Allowed), count(Counter::Denied)), (1, 2));
+    assert!(matches!(gate.request(5, &[("authorization", &other)]), Decision::Spend(_)));
 }
 
 #[test]

@@ -128,7 +128,7 @@ fn told(decision: &Decision) -> String {
             sub.map_or("pass".to_owned(), |sub| format!("pass {sub}"))
         }
         Decision::Reject(rejection) => format!("{} {}", rejection.status, rejection.reason.code()),
-        Decision::Serve(_) | Decision::Wait => "neither".to_owned(),
+        _ => "neither".to_owned(),
     }
 }
 

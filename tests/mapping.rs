@@ -67,7 +67,7 @@ impl Gate {
                 }
                 Ok(headers)
             }
-            Decision::Wait | Decision::Serve(_) => panic!("nothing to wait for, and no documents"),
+            _ => panic!("nothing to wait for, and no documents"),
         }
     }
 

@@ -9,21 +9,24 @@ use std::path::{Path, PathBuf};
 /// Which modules each module may use. `jose` and `claims` knowing nothing of HTTP, the key store
 /// nothing of the host, and nobody of `host` and `engine` above them, is what makes the core
 /// testable without a proxy.
-const MAY_USE: [(&str, &[&str]); 20] = [
+const MAY_USE: [(&str, &[&str]); 22] = [
     // Claims and what the request says; nothing of keys, of the host or of the engine.
     ("authorize", &["config", "json", "path", "request", "text"]),
     ("claims", &["json", "time"]),
     ("config", &["expression", "issuer", "json", "sorted"]),
     ("denial", &["claims", "config", "jose", "request"]),
-    ("engine", &["denial", "jwks", "policy", "request", "time"]),
+    ("engine", &["denial", "jwks", "policy", "request", "revocation", "single_use", "time"]),
     ("expression", &[]),
     ("extract", &["request"]),
     ("header_pairs", &["request"]),
-    ("host", &["denial", "engine", "header_pairs", "jwks", "policy", "request", "time"]),
+    (
+        "host",
+        &["denial", "engine", "header_pairs", "jwks", "policy", "request", "single_use", "time"],
+    ),
     ("issuer", &[]),
     ("jose", &["issuer", "json"]),
     ("json", &[]),
-    ("jwks", &["jose", "json", "time"]),
+    ("jwks", &["jose", "json", "revocation", "time"]),
     ("path", &["config", "request"]),
     (
         "policy",
@@ -38,12 +41,17 @@ const MAY_USE: [(&str, &[&str]); 20] = [
             "jwks",
             "path",
             "request",
+            "revocation",
+            "single_use",
             "sorted",
             "text",
             "time",
         ],
     ),
     ("request", &[]),
+    // What a list says of tokens; nothing of how it travels.
+    ("revocation", &["claims", "jose", "json", "time"]),
+    ("single_use", &["time"]),
     ("sorted", &[]),
     ("text", &["config", "expression"]),
     ("time", &[]),
@@ -163,12 +171,17 @@ fn documents_name_only_what_exists() {
         "CONTRIBUTING.md",
         "docs/answers.md",
         "docs/authorization.md",
+        "docs/bound-tokens.md",
         "docs/bridge.md",
         "docs/deploy.md",
         "docs/keys.md",
         "docs/mapping.md",
         "docs/performance.md",
+        "docs/logout.md",
+        "docs/revocation.md",
+        "docs/status-list.md",
         "docs/roll-out.md",
+        "docs/single-use.md",
     ] {
         let text = read(document);
         for path in paths_in(&text) {
@@ -238,6 +251,12 @@ fn names_of_metrics_become_labels() {
         ("edge.denied_for.allowed_by_no_policy", ["edge", "", "allowed_by_no_policy"]),
         ("report_only_for.denied_by_policy", ["", "", "denied_by_policy"]),
         ("edge.report_only", ["edge", "", ""]),
+        ("denied_for.revocation_unavailable", ["", "", "revocation_unavailable"]),
+        ("edge.revocation_entries", ["edge", "", ""]),
+        ("revocation_fetch_failed_for.list_entry", ["", "", "list_entry"]),
+        ("edge.provider.a.revocation_fetch_success", ["edge", "a", ""]),
+        ("status_list_unusable_for.status_list_type", ["", "", "status_list_type"]),
+        ("edge.logout_refused_for.form", ["edge", "", "form"]),
         ("shadow_denies_for.allowed_by_no_policy", ["", "", "allowed_by_no_policy"]),
         ("edge.shadow_other_reason_for.expired", ["edge", "", "expired"]),
         ("provider.main.waited", ["", "main", ""]),
@@ -260,7 +279,18 @@ fn names_of_metrics_become_labels() {
 /// The configuration reference has every field that the reader knows.
 #[test]
 fn every_field_is_in_the_reference() {
-    let documents = ["configuration", "answers", "authorization", "mapping", "roll-out"];
+    let documents = [
+        "answers",
+        "authorization",
+        "bound-tokens",
+        "configuration",
+        "logout",
+        "mapping",
+        "revocation",
+        "roll-out",
+        "single-use",
+        "status-list",
+    ];
     let reference = documents.map(|name| read(&format!("docs/{name}.md"))).concat();
     let readers = rust_files("src/config");
     // The readers of fields as such name none of their own.

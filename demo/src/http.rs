@@ -2,7 +2,7 @@
 //!
 //! Ordinary clients refuse what a gate has to survive: header values that are not
 //! UTF-8, repeated headers, odd paths. This one sends what it is told. It speaks
-//! plain HTTP only, and trusts the server: answers are not limited in size.
+//! plain HTTP (`tls.rs` has the other kind), and trusts the server: answers are not limited in size.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -73,7 +73,9 @@ impl Request {
 
     /// Sends the request over a connection of its own.
     pub fn send(&self, addr: impl ToSocketAddrs) -> io::Result<Response> {
-        Connection::open(addr)?.exchange(self, "close")
+        let mut connection = Connection::open(addr)?;
+        connection.stream.get_ref().set_read_timeout(Some(self.timeout))?;
+        connection.exchange(self, "close")
     }
 
     fn has(&self, name: &str) -> bool {
@@ -146,8 +148,8 @@ impl Response {
 ///
 /// After an error, or an answer that ends with the connection, open a new one.
 #[derive(Debug)]
-pub struct Connection {
-    stream: BufReader<TcpStream>,
+pub struct Connection<S = TcpStream> {
+    stream: BufReader<S>,
     host: String,
 }
 
@@ -163,12 +165,20 @@ impl Connection {
 
     /// Sends a request and reads the answer, and leaves the connection open.
     pub fn send(&mut self, request: &Request) -> io::Result<Response> {
+        self.stream.get_ref().set_read_timeout(Some(request.timeout))?;
         self.exchange(request, "keep-alive")
     }
+}
 
-    fn exchange(&mut self, request: &Request, connection: &str) -> io::Result<Response> {
+impl<S: Read + Write> Connection<S> {
+    /// Requests over `stream`, which is connected already.
+    pub(crate) fn over(stream: S, host: &str) -> Self {
+        Self { stream: BufReader::new(stream), host: host.to_owned() }
+    }
+
+    /// Sends a request as the last one, and reads the answer.
+    pub(crate) fn exchange(&mut self, request: &Request, connection: &str) -> io::Result<Response> {
         let socket = self.stream.get_mut();
-        socket.set_read_timeout(Some(request.timeout))?;
         let written = socket.write_all(&request.to_bytes(&self.host, connection));
         // A server may refuse before it has read everything: its answer says more
         // than the broken pipe.

@@ -1,6 +1,7 @@
 //! Signing keys for every algorithm that jwt-gate knows, their JWKs, and the
 //! tokens made with them: proper ones and, for tests, deliberately odd ones.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::{Arc, OnceLock};
@@ -212,6 +213,32 @@ impl SigningKey {
     /// A token with these claims and the usual header (`alg`, `kid`, `typ`).
     pub fn sign(&self, claims: &Value) -> String {
         self.sign_with_header(&self.header(), claims.to_string().as_bytes())
+    }
+
+    /// A proof of possession of this key with these claims (RFC 9449, 4.2).
+    pub fn prove(&self, claims: &Value) -> String {
+        let header = json!({ "typ": "dpop+jwt", "alg": self.alg.as_str(), "jwk": self.bare_jwk() });
+        self.sign_with_header(&header, claims.to_string().as_bytes())
+    }
+
+    /// The thumbprint of the public key by SHA-256 (RFC 7638): of its members alone, in their order.
+    ///
+    /// # Panics
+    /// If it is a shared secret.
+    pub fn thumbprint(&self) -> String {
+        let jwk = self.bare_jwk();
+        let jwk = jwk.as_object().expect("an object");
+        assert!(!jwk.contains_key("k"), "a secret has no public half");
+        let members: BTreeMap<_, _> = jwk.iter().collect();
+        let text = serde_json::to_string(&members).expect("texts");
+        base64url(Sha256::digest(text))
+    }
+
+    fn bare_jwk(&self) -> Value {
+        let mut jwk = self.public_jwk();
+        let members = jwk.as_object_mut().expect("an object");
+        members.retain(|name, _| !["alg", "kid", "use"].contains(&name.as_str()));
+        jwk
     }
 
     /// The usual header of this key's tokens.

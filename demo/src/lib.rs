@@ -15,4 +15,5 @@ pub mod pki;
 pub mod probe;
 pub mod serve;
 pub mod story;
+pub mod tls;
 pub mod wasm;

@@ -18,7 +18,7 @@ const LIFETIME: Duration = DAY.saturating_mul(90);
 /// A private CA whose key exists in memory only.
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 
-/// A server's certificate and its private key.
+/// A server's certificate, or a client's, and its private key.
 #[derive(Clone)]
 pub struct ServerIdentity {
     /// The certificate, followed by intermediate ones where there are any.
@@ -56,10 +56,22 @@ impl Authority {
     /// # Panics
     /// If there is none, or one of them cannot be in a certificate.
     pub fn issue(&self, names: &[&str]) -> ServerIdentity {
+        self.issue_for(names, ExtendedKeyUsagePurpose::ServerAuth)
+    }
+
+    /// A client certificate for this name.
+    ///
+    /// # Panics
+    /// If it cannot be in a certificate.
+    pub fn issue_to_client(&self, name: &str) -> ServerIdentity {
+        self.issue_for(&[name], ExtendedKeyUsagePurpose::ClientAuth)
+    }
+
+    fn issue_for(&self, names: &[&str], usage: ExtendedKeyUsagePurpose) -> ServerIdentity {
         let mut params = params(names.first().expect("a name"), names);
         params.use_authority_key_identifier_extension = true;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params.extended_key_usages = vec![usage];
         let key = new_key();
         let cert = params.signed_by(&key, &self.0).expect("a certificate");
         ServerIdentity { cert_pem: cert.pem(), key_pem: key.serialize_pem() }

@@ -9,11 +9,14 @@ use crate::config::headers::{header_name, identity_header};
 use crate::config::issuer::PatternedIssuer;
 use crate::config::mapping::{ClaimToHeader, ClaimToParameter, Consumer, SetHeader};
 use crate::config::matching::StringMatch;
+use crate::config::possession::{ReplayMemory, SenderConstraint, SingleUse};
 use crate::config::protected_resource::ProtectedResource;
 use crate::config::protobuf_struct;
 use crate::config::reader::{ConfigError, Errors, Node};
 use crate::config::requirement::mode;
+use crate::config::revocation::Revocation;
 use crate::config::shadow;
+use crate::config::status_list::StatusLists;
 use crate::config::{
     Config, FilterStateRules, FromHeader, Jwks, JwtCacheConfig, KeySharing, KeyTables, Provider,
     Requirement, Rule,
@@ -94,6 +97,11 @@ impl Config {
                 .unwrap_or_default(),
             protected_resources: fields
                 .list("protected_resources", |node| node.object(ProtectedResource::read)),
+            revocation: Revocation::read(fields),
+            replay_memory: fields
+                .get("replay_memory")
+                .and_then(|node| node.object(ReplayMemory::read))
+                .unwrap_or_default(),
             shadow: shadow::read(fields),
         }
     }
@@ -136,6 +144,10 @@ impl Provider {
             token_types: fields.texts("token_types"),
             required_claims: fields.texts("required_claims"),
             authorized_parties: fields.texts("authorized_parties"),
+            single_use: fields.get("single_use").and_then(|node| node.object(SingleUse::read)),
+            sender_constraint: fields
+                .get("sender_constraint")
+                .and_then(|node| node.object(SenderConstraint::read)),
             jwks: Jwks::read(fields),
             forward: fields.flag("forward"),
             from_headers: fields.list("from_headers", |node| node.object(FromHeader::read)),
@@ -165,6 +177,10 @@ impl Provider {
                 .and_then(|node| node.object(|fields| fields.texts("space_delimited_claims")))
                 .unwrap_or_default(),
             clear_route_cache: fields.flag("clear_route_cache"),
+            revocation: Revocation::read_own(fields),
+            status_list: fields
+                .get_not_null("status_list")
+                .and_then(|n| n.object(StatusLists::read)),
             clock_skew_seconds: fields
                 .get("clock_skew_seconds")
                 .and_then(|node| node.unsigned())

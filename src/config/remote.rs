@@ -73,12 +73,10 @@ impl RemoteJwks {
         let mut remote = Self::default();
         match fields.one_of(&["http_uri", "discovery"]) {
             Some(("http_uri", node)) => {
-                node.object(|fields| {
-                    let uri = fields.required_text("uri");
-                    let cluster = fields.required_text("cluster");
-                    remote.timeout = timeout(fields);
+                if let Some((uri, cluster, timeout)) = node.object(http_uri) {
+                    remote.timeout = timeout;
                     remote.source = Some(RemoteSource::Uri { uri, cluster });
-                });
+                }
             }
             Some((_, node)) => {
                 node.object(|fields| {
@@ -146,13 +144,23 @@ impl RemoteJwks {
     }
 }
 
-fn timeout(fields: &mut Fields<'_>) -> Duration {
+/// `core.v3.HttpUri`: address, cluster and time-out.
+pub(super) fn http_uri(fields: &mut Fields<'_>) -> (String, String, Duration) {
+    (fields.required_text("uri"), fields.required_text("cluster"), timeout(fields))
+}
+
+pub(super) fn timeout(fields: &mut Fields<'_>) -> Duration {
     let node = fields.required("timeout");
     let timeout = node.and_then(|node| within(&node, MIN_TIMEOUT, MAX_TIMEOUT, "0.001s to 60s"));
     timeout.unwrap_or(MAX_TIMEOUT)
 }
 
-fn within(node: &Node<'_>, least: Duration, most: Duration, range: &str) -> Option<Duration> {
+pub(super) fn within(
+    node: &Node<'_>,
+    least: Duration,
+    most: Duration,
+    range: &str,
+) -> Option<Duration> {
     let duration = node.duration()?;
     if duration < least || duration > most {
         node.error(format!("must be from {range}"));
@@ -188,7 +196,7 @@ fn document(node: &Node<'_>) -> Option<Document> {
 }
 
 /// Clusters by host, and port where the address has one.
-fn clusters(node: Option<Node<'_>>) -> BTreeMap<String, String> {
+pub(super) fn clusters(node: Option<Node<'_>>) -> BTreeMap<String, String> {
     let read = node.map(|node| {
         let clusters = node.map(|node| node.non_empty_text());
         if clusters.keys().any(|host| host.contains(['/', '@'])) {
@@ -201,7 +209,7 @@ fn clusters(node: Option<Node<'_>>) -> BTreeMap<String, String> {
 }
 
 /// `core.v3.HeaderValue`.
-fn request_header(node: Node<'_>) -> Option<(String, String)> {
+pub(super) fn request_header(node: Node<'_>) -> Option<(String, String)> {
     node.object(|fields| {
         let name = fields.required("key").and_then(|node| sent_header(&node));
         let value = fields.required("value").and_then(|node| header_value(&node));

@@ -7,11 +7,12 @@ use crate::config::fields::{Fields, lower_camel_case};
 use crate::config::reader::{Errors, Node, member_path};
 
 /// Fields that hold for both, and are no matter of who gets in.
-const SHARED: [&str; 6] = [
+const SHARED: [&str; 7] = [
     "error_responses",
     "key_sharing",
     "key_tables",
     "protected_resources",
+    "replay_memory",
     "shadow",
     "stat_prefix",
 ];

@@ -1,17 +1,30 @@
-//! The `WWW-Authenticate` header: RFC 6750 section 3, and what RFC 9728 and RFC 9470 add.
+//! The `WWW-Authenticate` header: RFC 6750 section 3, and what RFC 9449, RFC 9470 and RFC 9728 add.
 
 use crate::denial::{Denial, Reason};
 use crate::request::RequestHead;
 
+/// How challenges speak of tokens that are bound to keys.
+#[derive(Clone, Copy, Debug)]
+pub struct DpopScheme<'a> {
+    /// The algorithms of proofs, separated by spaces.
+    pub algorithms: &'a str,
+    /// Whether no other tokens are taken.
+    pub only: bool,
+}
+
 impl Denial {
-    /// The challenge: no error code where no token came (RFC 6750 section 3.1), the scopes where those
+    /// The challenges: no error code where no token came (RFC 6750 section 3.1), the scopes where those
     /// of the token do not suffice, what is asked of the user where RFC 9470 applies, and where to
     /// read of issuers (RFC 9728 section 5.1). None where the client can do nothing about its token.
-    pub(super) fn challenge(
+    ///
+    /// With DPoP (RFC 9449 section 7.1), there is a challenge for each scheme, and the error is told in
+    /// the one that the client used.
+    pub(super) fn challenges(
         &self,
         head: &RequestHead,
         resource_metadata: Option<&str>,
-    ) -> Option<String> {
+        dpop: Option<DpopScheme<'_>>,
+    ) -> Vec<String> {
         let error = match (self.reason, &self.asked) {
             (Reason::TokenMissing, _) => String::new(),
             // Scopes hold neither quotes nor backslashes.
@@ -23,21 +36,53 @@ impl Denial {
                 let asked = asked.as_deref().unwrap_or_default();
                 format!(", error=\"{code}\", error_description=\"{text}\"{asked}")
             }
-            (reason, _) if reason.is_about_authorization() => return None,
+            (reason, _) if reason.is_about_authorization() => return Vec::new(),
+            (Reason::Misused(misuse), _) if dpop.is_some() => {
+                let (error, text) = (misuse.error(), self.reason.text());
+                format!(", error=\"{error}\", error_description=\"{text}\"")
+            }
             _ => ", error=\"invalid_token\"".to_owned(),
         };
-        Some(challenge(head, &error, resource_metadata))
+        let wants_proof = matches!(self.reason, Reason::Misused(misuse) if misuse.wants_proof());
+        challenges(head, &error, resource_metadata, dpop, wants_proof)
     }
 }
 
-/// A challenge that says nothing of the reason.
-pub(super) fn plain(head: &RequestHead, resource_metadata: Option<&str>) -> String {
-    challenge(head, "", resource_metadata)
+/// Challenges that say nothing of the reason.
+pub(super) fn plain(
+    head: &RequestHead,
+    resource_metadata: Option<&str>,
+    dpop: Option<DpopScheme<'_>>,
+) -> Vec<String> {
+    challenges(head, "", resource_metadata, dpop, false)
 }
 
-fn challenge(head: &RequestHead, error: &str, resource_metadata: Option<&str>) -> String {
+fn challenges(
+    head: &RequestHead,
+    error: &str,
+    resource_metadata: Option<&str>,
+    dpop: Option<DpopScheme<'_>>,
+    wants_proof: bool,
+) -> Vec<String> {
     let metadata = resource_metadata.map(|address| format!(", resource_metadata=\"{address}\""));
-    format!("Bearer realm=\"{}\"{error}{}", realm(head), metadata.unwrap_or_default())
+    let metadata = metadata.unwrap_or_default();
+    let realm = realm(head);
+    let bearer = |error: &str| format!("Bearer realm=\"{realm}\"{error}{metadata}");
+    let Some(dpop) = dpop else { return vec![bearer(error)] };
+    let with_proof = |error: &str| {
+        format!("DPoP realm=\"{realm}\"{error}, algs=\"{}\"{metadata}", dpop.algorithms)
+    };
+    match dpop.only || wants_proof {
+        true => vec![with_proof(error)],
+        false if uses_dpop(head) => vec![with_proof(error), bearer("")],
+        false => vec![bearer(error), with_proof("")],
+    }
+}
+
+/// Whether the client sent a token as one that is bound to a key.
+fn uses_dpop(head: &RequestHead) -> bool {
+    let scheme = head.value("authorization").and_then(|value| value.first_chunk::<5>());
+    scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"dpop "))
 }
 
 /// Longest path in the realm, in octets, as natively.

@@ -1,6 +1,7 @@
 //! The reasons: a stable code, the native filter's text and number, and which says more.
 
 use crate::claims::ClaimError;
+use crate::denial::misuse::Misuse;
 use crate::jose::header::HeaderError;
 use crate::jose::jws::JwsError;
 
@@ -71,8 +72,18 @@ pub enum Reason {
     SignatureInvalid,
     /// An Ed25519 signature that is not 64 octets long.
     SignatureLength,
+    /// The token is good, and used in a way in which it must not be.
+    Misused(Misuse),
     /// More tokens, or tokens with more possible keys, than one request may cost.
     TooManyTokens,
+    /// It was revoked.
+    TokenRevoked,
+    /// It is not good for the time being.
+    TokenSuspended,
+    /// Its state is nothing that is known, or stands nowhere.
+    StatusUnacceptable,
+    /// Nobody knows whether it was revoked.
+    RevocationUnavailable,
     /// The keys cannot be had: the issuer's fault, not the client's.
     KeysUnavailable,
     /// Too many requests wait for keys already.
@@ -83,8 +94,8 @@ pub enum Reason {
     HostFailed,
 }
 
-/// Every reason.
-const ALL: [Reason; 46] = [
+/// Every reason but misuse.
+const ALL: [Reason; 50] = [
     Reason::TokenMissing,
     Reason::IssuerUnknown,
     Reason::TokenTooLong,
@@ -127,21 +138,29 @@ const ALL: [Reason; 46] = [
     Reason::SignatureInvalid,
     Reason::SignatureLength,
     Reason::TooManyTokens,
+    Reason::TokenRevoked,
+    Reason::TokenSuspended,
+    Reason::StatusUnacceptable,
+    Reason::RevocationUnavailable,
     Reason::KeysUnavailable,
     Reason::TooManyWaiting,
     Reason::ConfigurationInvalid,
     Reason::HostFailed,
 ];
 
+fn all() -> impl Iterator<Item = Reason> {
+    ALL.into_iter().chain(Misuse::ALL.map(Reason::Misused))
+}
+
 impl Reason {
     /// The reason with this code.
     pub fn from_code(code: &str) -> Option<Self> {
-        ALL.into_iter().find(|reason| reason.code() == code)
+        all().find(|reason| reason.code() == code)
     }
 
     /// Every reason's code.
     pub fn codes() -> impl Iterator<Item = &'static str> {
-        ALL.into_iter().map(Self::code)
+        all().map(Self::code)
     }
 
     /// The stable code for logs and counters.
@@ -244,7 +263,14 @@ impl Reason {
             }
             Self::SignatureInvalid => ("signature_invalid", "Jwt verification fails"),
             Self::SignatureLength => ("signature_length", "Jwt ED25519 signature is wrong length"),
+            Self::Misused(misuse) => misuse.row(),
             Self::TooManyTokens => ("too_many_tokens", "Found multiple Jwt tokens"),
+            Self::TokenRevoked => ("token_revoked", "Jwt is revoked"),
+            Self::TokenSuspended => ("token_suspended", "Jwt is suspended"),
+            Self::StatusUnacceptable => ("status_unacceptable", "Jwt status is not acceptable"),
+            Self::RevocationUnavailable => {
+                ("revocation_unavailable", "Jwt could not be checked for revocation")
+            }
             Self::KeysUnavailable => ("keys_unavailable", "Jwks remote fetch is failed"),
             Self::TooManyWaiting => ("too_many_waiting", "Too many requests wait for the Jwks"),
             Self::ConfigurationInvalid => {
@@ -282,9 +308,11 @@ impl Reason {
         matches!(
             self,
             Self::KeysUnavailable
+                | Self::RevocationUnavailable
                 | Self::TooManyWaiting
                 | Self::ConfigurationInvalid
                 | Self::HostFailed
+                | Self::Misused(Misuse::MemoryFull)
         )
     }
 }
@@ -337,7 +365,7 @@ mod tests {
     #[test]
     fn all_are_listed_and_have_codes_of_their_own() {
         let codes: std::collections::BTreeSet<_> = Reason::codes().collect();
-        assert_eq!(codes.len(), ALL.len());
+        assert_eq!(codes.len(), all().count());
         // Each row of the table begins with a code in quotes, whatever the layout.
         let source = include_str!("reason.rs");
         let between = |start: &str, end: &str| {
@@ -348,9 +376,9 @@ mod tests {
         let claims = between("fn claim_row", "impl From");
         let rows =
             |text: &str| text.matches("Self::").count() + text.matches("ClaimError::").count();
-        // One row of the first hands over to the second.
-        assert_eq!(rows(table) - 1 + rows(claims), ALL.len());
-        for reason in ALL {
+        // Two rows of the first hand over to other tables.
+        assert_eq!(rows(table) - 2 + rows(claims), ALL.len());
+        for reason in all() {
             assert_eq!(Reason::from_code(reason.code()), Some(reason));
             // They stand in quoted strings and in JSON as they are.
             let plain = |letter: char| letter.is_ascii_graphic() && !"\"\\<>&%".contains(letter);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::denial::{Reason, Rejection};
+use crate::engine::spending::Spending;
 use crate::jwks::flight::{Ask, Leg};
 use crate::jwks::key_store::Seen;
 use crate::policy::{ProviderIndex, RemoteKeys, Served};
@@ -29,6 +30,12 @@ pub enum Decision {
     Reject(Rejection),
     /// It asks for something that the gate serves.
     Serve(Served),
+    /// Its body is to be read, and told with [`Engine::handle_body`](super::Engine::handle_body).
+    Receive,
+    /// Write down what it uses up, and tell with [`Engine::handle_spent`].
+    ///
+    /// [`Engine::handle_spent`]: super::Engine::handle_spent
+    Spend(Box<Spending>),
     /// It waits; an effect will end that.
     Wait,
 }
@@ -83,6 +90,11 @@ pub enum Effect {
     Reject(StreamId, Rejection),
     /// A waiting request goes on.
     Resume(StreamId, RequestEdits),
+    /// A waiting request goes on if what it uses up can be written down: tell with
+    /// [`Engine::handle_spent`].
+    ///
+    /// [`Engine::handle_spent`]: super::Engine::handle_spent
+    Spend(StreamId, Box<Spending>),
     /// Read this entry of the shared data and tell it with [`Engine::handle_taken`].
     ///
     /// [`Engine::handle_taken`]: super::Engine::handle_taken
@@ -147,6 +159,14 @@ pub enum Counter {
     ShadowSame,
     /// Requests for which the candidate had no keys yet.
     ShadowUndecided,
+    /// Logouts that were taken.
+    Logout,
+    /// Logouts that were refused, by cause.
+    LogoutRefusedFor(&'static str),
+    /// Requests for which a list of token states was at hand that does not count, by cause.
+    UnusableList(&'static str),
+    /// Requests with tokens that passed although a list of revoked ones could not be had.
+    Uncompared,
     /// Requests that had to wait for keys.
     Waited,
 }
@@ -164,6 +184,12 @@ pub enum KeyEvent {
     LookedForKid,
     /// A fetch brought keys.
     Succeeded,
+    /// A list of token states could not be fetched.
+    StatusFailed,
+    /// The same, by cause.
+    StatusFailedFor(&'static str),
+    /// A list of token states was fetched.
+    StatusFetched,
     /// A worker took the keys that another one fetched.
     Taken,
     /// A request had to wait for keys.
@@ -184,6 +210,8 @@ pub struct Gauge {
 pub enum Quantity {
     /// Seconds since the key set was fetched.
     Age,
+    /// Entries of a list of revoked tokens.
+    Entries,
     /// The number of the fetch that first brought this set.
     Generation,
     /// Usable keys.
@@ -212,6 +240,11 @@ impl Counter {
                 KeyEvent::FailedFor(cause) => format!("jwks_fetch_failed_for.{cause}"),
                 KeyEvent::LookedForKid => "jwks_unknown_kid_fetch".to_owned(),
                 KeyEvent::Succeeded => "jwks_fetch_success".to_owned(),
+                KeyEvent::StatusFailed => "status_list_fetch_failed".to_owned(),
+                KeyEvent::StatusFailedFor(cause) => {
+                    format!("status_list_fetch_failed_for.{cause}")
+                }
+                KeyEvent::StatusFetched => "status_list_fetch_success".to_owned(),
                 KeyEvent::Taken => "jwks_taken".to_owned(),
                 KeyEvent::Waited => "waited".to_owned(),
             },
@@ -226,6 +259,10 @@ impl Counter {
             }
             Self::ShadowSame => "shadow_same".to_owned(),
             Self::ShadowUndecided => "shadow_undecided".to_owned(),
+            Self::Logout => "logout_taken".to_owned(),
+            Self::LogoutRefusedFor(cause) => format!("logout_refused_for.{cause}"),
+            Self::UnusableList(cause) => format!("status_list_unusable_for.{cause}"),
+            Self::Uncompared => "revocation_skipped".to_owned(),
             Self::Waited => "waited".to_owned(),
         }
     }
@@ -244,6 +281,7 @@ impl Quantity {
     pub(super) fn name(self) -> String {
         match self {
             Self::Age => "jwks_age_seconds".to_owned(),
+            Self::Entries => "jwks_entries".to_owned(),
             Self::Generation => "jwks_generation".to_owned(),
             Self::Keys => "jwks_keys".to_owned(),
             Self::Skipped(reason) => format!("jwks_keys_skipped.{reason}"),
@@ -270,7 +308,7 @@ impl FetchRequest {
         let Ask { address, leg, etag, .. } = ask;
         let accept = match leg {
             Leg::Metadata(_) => "application/json",
-            Leg::Keys => "application/jwk-set+json, application/json",
+            Leg::Keys => remote.accept,
         };
         let own = [
             ("accept", Some(accept.to_owned())),

@@ -8,8 +8,11 @@ use crate::engine::Engine;
 use crate::engine::effect::{
     Counter, Effect, FetchId, FetchRequest, Gauge, KeyEvent, LogLevel, Quantity,
 };
+use crate::engine::logouts::LOGOUTS;
+use crate::engine::waiting::Waiting;
 use crate::jwks::Keys;
 use crate::jwks::answer::{Answer, Cause, FetchFailure};
+use crate::jwks::content::Content;
 use crate::jwks::key_store::{Changed, KeyStore, NotShared, Seen, Step};
 use crate::policy::evaluate::Wanted;
 use crate::policy::{KeySource, ProviderIndex, RemoteKeys};
@@ -35,13 +38,14 @@ impl Engine {
         now: UnixTime,
     ) {
         self.advance(now);
-        let Some(store) = self.keys.get_mut(id.provider).and_then(Keys::remote_mut) else {
+        let Some(store) = self.store_mut(id.provider) else {
             return;
         };
         let failures = store.failures();
         let answer = answer.and_then(|answer| answer.read(now));
         let changed = store.answer(id.number, id.leg, answer, now);
         match &changed {
+            _ if self.note_status(id.provider, &changed) => {}
             Changed::Nothing | Changed::Outlook => {}
             Changed::Failed(failure) => self.note_failure(id.provider, &failure.cause),
             Changed::Misled(failure) => {
@@ -54,7 +58,9 @@ impl Engine {
                 self.log(LogLevel::Warn, line);
             }
             Changed::Renewed | Changed::Replaced => {
-                self.count(Counter::FetchSucceeded);
+                if !self.is_list(id.provider) {
+                    self.count(Counter::FetchSucceeded);
+                }
                 self.count(Counter::Of(id.provider, KeyEvent::Succeeded));
                 if changed == Changed::Replaced {
                     self.count(Counter::Of(id.provider, KeyEvent::Changed));
@@ -75,14 +81,21 @@ impl Engine {
         now: UnixTime,
     ) {
         self.advance(now);
-        let Some(store) = self.keys.get_mut(provider).and_then(Keys::remote_mut) else { return };
+        if provider == LOGOUTS {
+            self.logouts_noticed(notice);
+            return self.drive();
+        }
+        let Some(store) = self.store_mut(provider) else { return };
         let changed = store.noticed(notice, now);
         self.after(provider, &changed);
     }
 
     /// Whether a notice was written.
     pub fn handle_posted(&mut self, provider: ProviderIndex, written: bool) {
-        let Some(store) = self.keys.get_mut(provider).and_then(Keys::remote_mut) else { return };
+        if provider == LOGOUTS {
+            self.logouts_posted(written);
+        }
+        let Some(store) = self.store_mut(provider) else { return };
         store.posted(written);
         self.after(provider, &Changed::Nothing);
     }
@@ -90,9 +103,10 @@ impl Engine {
     /// The key set that another worker fetched.
     pub fn handle_taken(&mut self, provider: ProviderIndex, keys: Option<&[u8]>, now: UnixTime) {
         self.advance(now);
-        let Some(store) = self.keys.get_mut(provider).and_then(Keys::remote_mut) else { return };
+        let Some(store) = self.store_mut(provider) else { return };
         let changed = store.taken(keys, now);
-        if matches!(changed, Changed::Renewed | Changed::Replaced) {
+        let is_status = self.statuses.get(provider).is_some();
+        if matches!(changed, Changed::Renewed | Changed::Replaced) && !is_status {
             self.count(Counter::Of(provider, KeyEvent::Taken));
         }
         self.after(provider, &changed);
@@ -102,15 +116,36 @@ impl Engine {
     fn after(&mut self, provider: ProviderIndex, changed: &Changed) {
         if !matches!(changed, Changed::Nothing | Changed::Misled(_)) {
             self.settle_unattended(provider);
-            self.reconsider(|waiting| waiting.is_for(provider));
+            self.reconsider_for(provider);
             self.show_keys(provider);
         }
         self.drive();
     }
 
+    /// Has these keys, and lists, be looked for.
+    pub(super) fn want(&mut self, wanted: &[Wanted]) {
+        wanted.iter().for_each(|wanted| self.want_one(wanted));
+    }
+
+    /// A fetch that began after the request arrived settles whether its `kid` exists.
+    pub(super) fn remember_absent(&mut self, waiting: &Waiting) {
+        for Wanted { provider, kid, .. } in &waiting.wanted {
+            let store = self.keys.get_mut(*provider).and_then(Keys::remote_mut);
+            if let (Some(store), Some(kid)) = (store, kid) {
+                store.remember_if_absent(kid, waiting.arrived, self.now);
+            }
+        }
+    }
+
+    /// How long a request may wait for them.
+    pub(super) fn longest_wait(&self, wanted: &[Wanted]) -> Duration {
+        let wait = |wanted: &Wanted| self.policy.as_ref()?.wait_for(wanted.provider);
+        wanted.iter().filter_map(wait).max().unwrap_or_default()
+    }
+
     /// Hands the host what the key stores want.
     pub(super) fn drive(&mut self) {
-        for provider in 0..self.keys.len() {
+        for provider in self.places() {
             while let Some(step) = self.next_step(provider) {
                 let Some(remote) = self.remote(provider) else { break };
                 let entry = |kind: &str| {
@@ -121,7 +156,7 @@ impl Engine {
                         let id = FetchId { provider, number: ask.number, leg: ask.leg };
                         let for_kid = ask.for_kid;
                         let request = FetchRequest::new(ask, remote);
-                        if for_kid {
+                        if for_kid && provider < self.verified.len() {
                             self.count(Counter::Of(provider, KeyEvent::LookedForKid));
                         }
                         Effect::Fetch { id, request }
@@ -141,20 +176,29 @@ impl Engine {
                 self.effects.push_back(effect);
             }
         }
+        self.drive_logouts();
         self.settle();
     }
 
     /// Takes note of when the stores, or the gauges, want something next.
     pub(super) fn settle(&mut self) {
-        let stores = self.keys.iter().filter_map(Keys::remote).map(KeyStore::next_wake_up);
-        self.due = stores.chain(self.next_show()).min().unwrap_or(UnixTime::MAX);
+        let stores = self.stores().map(KeyStore::next_wake_up);
+        self.due =
+            stores.chain(self.next_show()).chain(self.logouts_due()).min().unwrap_or(UnixTime::MAX);
     }
 
     fn next_step(&mut self, provider: ProviderIndex) -> Option<Step> {
-        self.keys.get_mut(provider)?.remote_mut()?.next_step(self.now)
+        let now = self.now;
+        self.store_mut(provider)?.next_step(now)
     }
 
     fn remote(&self, provider: ProviderIndex) -> Option<&RemoteKeys> {
+        if let Some(kept) = self.statuses.get(provider) {
+            return Some(&kept.remote);
+        }
+        if let Some((list, _)) = self.policy.as_ref()?.list_at(provider) {
+            return Some(&list.remote);
+        }
         match &self.provider(provider)?.keys {
             KeySource::Local(_) => None,
             KeySource::Remote { remote, .. } => Some(remote),
@@ -162,6 +206,12 @@ impl Engine {
     }
 
     pub(super) fn note_failure(&mut self, provider: ProviderIndex, cause: &Cause) {
+        if self.statuses.get(provider).is_some() {
+            return self.note_status_failure(provider, cause);
+        }
+        if self.is_list(provider) {
+            return self.note_list_failure(provider, cause);
+        }
         self.count(Counter::FetchFailed);
         self.count(Counter::Of(provider, KeyEvent::Failed));
         self.count(Counter::Of(provider, KeyEvent::FailedFor(cause.code())));
@@ -195,7 +245,9 @@ impl Engine {
     }
 
     fn log_keys(&mut self, provider: ProviderIndex, failures: u32) {
-        let Some(set) = self.store(provider).and_then(KeyStore::held) else { return };
+        let Some(set) = self.store(provider).and_then(KeyStore::held) else {
+            return self.log_list(provider, failures);
+        };
         let name = self.provider_name(provider);
         let after = match failures {
             0 => String::new(),
@@ -230,7 +282,7 @@ impl Engine {
             .keys
             .iter()
             .zip(&self.shown)
-            .filter(|(keys, _)| keys.remote().is_some_and(|store| store.held().is_some()));
+            .filter(|(keys, _)| keys.remote().is_some_and(|store| store.content().is_some()));
         held.map(|(_, shown)| shown.at.after(SHOW_EVERY)).min()
     }
 
@@ -238,16 +290,22 @@ impl Engine {
         let now = self.now;
         let store = self.keys.get(provider).and_then(Keys::remote);
         let Some((store, shown)) = store.zip(self.shown.get_mut(provider)) else { return };
-        let Some(((age, _), set)) = store.age(now).zip(store.held()) else { return };
+        let Some(((age, _), content)) = store.age(now).zip(store.content()) else { return };
         shown.at = now;
         let mut quantities = vec![(Quantity::Age, age.as_secs())];
         if shown.generation != store.generation() {
             shown.generation = store.generation();
             quantities.push((Quantity::Generation, shown.generation));
-            quantities.push((Quantity::Keys, u64::try_from(set.len()).unwrap_or(u64::MAX)));
+            let (quantity, size) = match content {
+                Content::Keys(set) => (Quantity::Keys, set.len()),
+                Content::DenyList(list) => (Quantity::Entries, list.len()),
+                // They are too many to be shown each by itself.
+                Content::StatusList(_) => return,
+            };
+            quantities.push((quantity, u64::try_from(size).unwrap_or(u64::MAX)));
             // Reasons that are no longer true are shown as zero.
             shown.skipped.values_mut().for_each(|count| *count = 0);
-            for skipped in set.skipped() {
+            for skipped in content.keys().iter().flat_map(|set| set.skipped()) {
                 let count = shown.skipped.entry(skipped.reason.code()).or_default();
                 *count = count.saturating_add(1);
             }
@@ -276,20 +334,23 @@ impl Engine {
     pub(super) fn metric_name(&self, provider: Option<ProviderIndex>, name: &str) -> String {
         let own = self.policy.as_ref().map_or("", |policy| &policy.stat_prefix);
         match provider {
+            Some(place) if self.is_list(place) => {
+                format!("jwt_gate.{own}{}", self.list_metric_name(place, name))
+            }
             None => format!("jwt_gate.{own}{name}"),
             Some(provider) => {
                 let live = self.policy.as_ref().map_or(0, |policy| policy.providers.len());
                 let is_shadows = provider >= live;
-                // A dot would end the provider's part of the name.
-                let plain = |letter: char| letter.is_ascii_alphanumeric() || letter == '-';
-                let provider: String = self
-                    .provider_name(provider)
-                    .chars()
-                    .map(|letter| if plain(letter) { letter } else { '_' })
-                    .collect();
+                let provider = plain(self.provider_name(provider));
                 let shadow = if is_shadows { "shadow_" } else { "" };
                 format!("jwt_gate.{own}{shadow}provider.{provider}.{name}")
             }
         }
     }
+}
+
+/// A name as a part of a metric's: a dot would end it.
+pub(super) fn plain(name: &str) -> String {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || letter == '-';
+    name.chars().map(|letter| if plain(letter) { letter } else { '_' }).collect()
 }

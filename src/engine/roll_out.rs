@@ -8,7 +8,8 @@ use crate::jwks::Keys;
 use crate::policy::ProviderIndex;
 use crate::policy::check::Budget;
 use crate::policy::evaluate::{Evaluation, Patience, Verdict, Wanted};
-use crate::request::RequestHead;
+use crate::request::{RequestEdits, RequestHead};
+use crate::single_use::Mark;
 use crate::time::UnixTime;
 
 /// Most keys that are looked for without anybody who waits: as many as are remembered as absent.
@@ -23,17 +24,33 @@ impl Engine {
         self.log_in_limits(format!("report_only: would be denied reason={code}"));
     }
 
-    /// Asks the candidate as well, and counts what it would do otherwise. It waits for nothing. What
-    /// is only reported counts as refused, on both sides: modes are no matter of who should get in.
-    pub(super) fn consult_shadow(
+    /// Asks the candidate about what is decided; about a request that waits or has something to spend,
+    /// when it is.
+    pub(super) fn settle_with_shadow(
         &mut self,
         head: &RequestHead,
         arrived: UnixTime,
         decided: &Decided,
     ) {
-        if matches!(decided, Decided::MustWait(_)) {
-            return;
-        }
+        let decided = match decided {
+            Decided::Allowed { reported: Some(reason), .. } => Err(*reason),
+            Decided::Allowed { edits, .. } => Ok(edits),
+            Decided::Denied(rejection) => Err(rejection.reason),
+            Decided::MustSpend(_) | Decided::MustWait(_) => return,
+        };
+        self.consult_shadow(head, arrived, decided, &[]);
+    }
+
+    /// Asks the candidate as well, and counts what it would do otherwise. It waits for nothing, and
+    /// spends nothing: what could not be spent (`refused`), it could not spend either. What is only
+    /// reported counts as refused, on both sides: modes are no matter of who should get in.
+    pub(super) fn consult_shadow(
+        &mut self,
+        head: &RequestHead,
+        arrived: UnixTime,
+        live: Result<&RequestEdits, Reason>,
+        refused: &[(Mark, Reason)],
+    ) {
         let Some(policy) = &self.policy else { return };
         let Some(shadow) = policy.shadow.as_deref() else { return };
         let first = policy.providers.len();
@@ -46,7 +63,9 @@ impl Engine {
             // What was looked for in vain is not there.
             patience: Patience::Scarce,
             budget: &Budget::default(),
+            standing: self.standing(first),
             verified: self.verified.get(first..).unwrap_or_default(),
+            refused,
         }
         .decide();
         let (shadow, wanted) = match verdict {
@@ -54,12 +73,6 @@ impl Engine {
             Verdict::Deny(denial) => (Err(denial.reason), Vec::new()),
             Verdict::Report { denial, wanted, .. } => (Err(denial.reason), wanted),
             Verdict::Wait(wanted) => (Err(Reason::KeysUnavailable), wanted),
-        };
-        let live = match decided {
-            Decided::Allowed { reported: Some(reason), .. } => Err(*reason),
-            Decided::Allowed { edits, .. } => Ok(edits),
-            Decided::Denied(rejection) => Err(rejection.reason),
-            Decided::MustWait(_) => return,
         };
         let counter = match (live, shadow) {
             _ if !wanted.is_empty() => Counter::ShadowUndecided,
@@ -107,7 +120,7 @@ impl Engine {
         });
     }
 
-    fn log_in_limits(&mut self, mut line: String) {
+    pub(super) fn log_in_limits(&mut self, mut line: String) {
         let Some(dropped) = self.roll_out_log.admit(self.now) else { return };
         if dropped > 0 {
             line.push_str(&format!(" ({dropped} such lines were left out)"));

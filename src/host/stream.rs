@@ -3,11 +3,14 @@
 use std::rc::Rc;
 
 use proxy_wasm::traits::{Context, HttpContext};
-use proxy_wasm::types::{Action, MapType};
+use proxy_wasm::types::{Action, BufferType, MapType};
 
 use crate::engine::{Decision, StreamId};
 use crate::host::{Gate, abi, apply, host_failed, reject, serve};
 use crate::request::RequestHead;
+
+/// Longest body of a request that tells of a logout, in octets.
+const MAX_BODY: usize = 16 * 1024;
 
 /// One request.
 pub(super) struct Stream {
@@ -21,6 +24,8 @@ pub(super) struct Stream {
 enum Passage {
     /// It may.
     Free,
+    /// Its body is being read.
+    Receiving,
     /// It may not.
     Refused,
     /// Its headers were not looked at.
@@ -46,13 +51,29 @@ impl Stream {
         head.with_properties(known.collect())
     }
 
+    /// Reads the body of a request that tells of a logout, once it is there, and answers it.
+    fn receive(&mut self, size: usize, is_over: bool) {
+        let is_too_long = size > MAX_BODY;
+        if self.passage != Passage::Receiving || !(is_over || is_too_long) {
+            return;
+        }
+        let body = abi::buffer(BufferType::HttpRequestBody, MAX_BODY.saturating_add(1));
+        let body = body.ok().filter(|body| body.len() <= MAX_BODY && !is_too_long);
+        let Ok(now) = abi::now() else { return };
+        let id = StreamId(self.id);
+        let served = self.gate.engine.borrow_mut().handle_body(id, body.as_deref(), now);
+        self.passage = Passage::Refused;
+        self.gate.carry_out();
+        serve(&served);
+    }
+
     /// The answer to a callback after the headers. With `allow_on_headers_stop_iteration`, Envoy
     /// sends the body through while the headers are held, and one `Continue` would send all of it
     /// on.
     fn go_on(&self) -> Action {
         let free = match self.passage {
             Passage::Free => true,
-            Passage::Refused | Passage::Undecided => false,
+            Passage::Receiving | Passage::Refused | Passage::Undecided => false,
             Passage::Waited => !self.gate.held.borrow().contains(&self.id),
         };
         if free { Action::Continue } else { Action::Pause }
@@ -61,7 +82,7 @@ impl Stream {
 
 impl Context for Stream {
     fn on_done(&mut self) -> bool {
-        if self.passage == Passage::Waited {
+        if matches!(self.passage, Passage::Waited | Passage::Receiving) {
             self.gate.engine.borrow_mut().handle_gone(StreamId(self.id));
             self.gate.held.borrow_mut().remove(&self.id);
         }
@@ -70,7 +91,7 @@ impl Context for Stream {
 }
 
 impl HttpContext for Stream {
-    fn on_http_request_headers(&mut self, _headers: usize, _end_of_stream: bool) -> Action {
+    fn on_http_request_headers(&mut self, _headers: usize, end_of_stream: bool) -> Action {
         let facts = abi::headers(MapType::HttpRequestHeaders)
             .and_then(|headers| Ok((self.complete(RequestHead::of(headers)), abi::now()?)));
         let decision = match facts {
@@ -78,6 +99,10 @@ impl HttpContext for Stream {
                 self.gate.engine.borrow_mut().handle_request(StreamId(self.id), head, now)
             }
             Err(error) => Decision::Reject(host_failed(error)),
+        };
+        let decision = match decision {
+            Decision::Spend(spending) => self.gate.spend(spending),
+            decided => decided,
         };
         self.gate.carry_out();
         self.passage = match decision {
@@ -96,19 +121,25 @@ impl HttpContext for Stream {
                 serve(&served);
                 Passage::Refused
             }
+            Decision::Receive => Passage::Receiving,
+            // It was spent, and decided about.
+            Decision::Spend(_) => Passage::Refused,
             Decision::Wait => {
                 self.gate.held.borrow_mut().insert(self.id);
                 Passage::Waited
             }
         };
+        self.receive(0, end_of_stream);
         self.go_on()
     }
 
-    fn on_http_request_body(&mut self, _size: usize, _end_of_stream: bool) -> Action {
+    fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        self.receive(size, end_of_stream);
         self.go_on()
     }
 
     fn on_http_request_trailers(&mut self, _trailers: usize) -> Action {
+        self.receive(MAX_BODY, true);
         self.go_on()
     }
 }

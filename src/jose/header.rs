@@ -1,7 +1,8 @@
 //! The JOSE header of a token (RFC 7515 section 4).
 //!
 //! Only `alg`, `kid`, `typ`, `crit` and `b64` are read. A key or an address of one inside the header
-//! (`jwk`, `jku`, `x5u`, `x5c`) is never used: it is the sender's word (RFC 8725 section 3.10).
+//! (`jwk`, `jku`, `x5u`, `x5c`) is never used: it is the sender's word (RFC 8725 section 3.10). Proofs
+//! of possession are just that, and have [`super::self_signed`].
 
 use crate::jose::algorithm::Algorithm;
 use crate::json::Node;

@@ -31,6 +31,12 @@ impl HmacKey {
         self.secret.len()
     }
 
+    /// The signature of `input` by SHA-256. None: HMAC takes keys of any length, so never.
+    pub fn sign_sha256(&self, input: &[u8]) -> Option<[u8; 32]> {
+        let mac = <Hmac<Sha256> as KeyInit>::new_from_slice(&self.secret).ok()?;
+        Some(mac.chain_update(input).finalize().into_bytes().into())
+    }
+
     /// Compares in constant time, so that a forger learns nothing from how long a refusal takes.
     pub fn verify(&self, hash: Hash, input: &[u8], signature: &[u8]) -> bool {
         match hash {

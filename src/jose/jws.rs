@@ -46,7 +46,12 @@ pub struct Parts<'a> {
 impl<'a> Parts<'a> {
     /// Takes a token apart.
     pub fn of(token: &'a [u8]) -> Result<Self, JwsError> {
-        if token.len() > MAX_TOKEN_OCTETS {
+        Self::of_up_to(token, MAX_TOKEN_OCTETS)
+    }
+
+    /// Takes a token apart that may have this many octets.
+    pub fn of_up_to(token: &'a [u8], most: usize) -> Result<Self, JwsError> {
+        if token.len() > most {
             return Err(JwsError::TooLong);
         }
         let (header, rest) = split_at_dot(token).ok_or(JwsError::NotThreeParts)?;
@@ -61,6 +66,11 @@ impl<'a> Parts<'a> {
         let header = base64url::decode(header).map_err(|_| JwsError::HeaderEncoding)?;
         let payload = base64url::decode(encoded_payload).ok();
         Ok(Self { signing_input, header, encoded_payload, payload, signature })
+    }
+
+    /// The decoded header.
+    pub(super) fn header_json(&self) -> &[u8] {
+        &self.header
     }
 }
 

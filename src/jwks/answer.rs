@@ -6,6 +6,8 @@ use std::time::{Duration, UNIX_EPOCH};
 use crate::jwks::board::is_etag;
 use crate::jwks::key_set::KeySetError;
 use crate::jwks::source::MetadataError;
+use crate::revocation::deny_list::ListError;
+use crate::revocation::status_list::StatusError;
 use crate::time::UnixTime;
 
 /// Header fields and body, as they came; pseudo-headers included.
@@ -47,6 +49,8 @@ pub enum Cause {
     ContentCoding,
     /// The host did not take the request: most often the cluster does not exist.
     Dispatch,
+    /// The body is no list of revoked tokens.
+    List(ListError),
     /// The issuer's metadata does not lead to keys.
     Metadata(MetadataError),
     /// No answer came: connection refused or reset, TLS failure, time-out.
@@ -55,6 +59,8 @@ pub enum Cause {
     Redirect(String),
     /// Another status than 200.
     Status(u16),
+    /// The body is no list of token states.
+    StatusList(StatusError),
 }
 
 impl Cause {
@@ -67,6 +73,7 @@ impl Cause {
             Self::Body(KeySetError::TooLarge) => "body_too_large",
             Self::ContentCoding => "content_coding",
             Self::Dispatch => "dispatch",
+            Self::List(error) => error.code(),
             Self::Metadata(MetadataError::NoCluster(_)) => "metadata_no_cluster",
             Self::Metadata(MetadataError::NoAddress) => "metadata_no_address",
             Self::Metadata(MetadataError::NotJson) => "metadata_not_json",
@@ -74,6 +81,7 @@ impl Cause {
             Self::NoAnswer => "no_answer",
             Self::Redirect(_) => "redirect",
             Self::Status(_) => "status",
+            Self::StatusList(error) => error.code(),
         }
     }
 }
@@ -84,9 +92,11 @@ impl fmt::Display for Cause {
             Self::Body(error) => write!(f, "the answer {error}"),
             Self::ContentCoding => f.write_str("the answer is compressed, which was not asked for"),
             Self::Dispatch => f.write_str("the request could not be sent; does the cluster exist?"),
+            Self::List(error) => write!(f, "the list {error}"),
             Self::Metadata(error) => write!(f, "the issuer's metadata {error}"),
             Self::NoAnswer => f.write_str("no answer came in time"),
             Self::Redirect(to) => write!(f, "redirects are not followed, and this one is to {to}"),
+            Self::StatusList(error) => write!(f, "the status list {error}"),
             Self::Status(status) => write!(f, "the answer has status {status}, not 200"),
         }
     }

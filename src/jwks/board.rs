@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::jwks::key_set::MAX_SET_OCTETS;
+use crate::jwks::content::MAX_BODY_OCTETS;
 use crate::jwks::schedule::LONGEST_FLIGHT;
 use crate::time::UnixTime;
 
@@ -23,8 +23,8 @@ const MAX_NUMBER: u64 = 1 << 53;
 /// Longest entity tag that is sent back, in octets.
 pub const MAX_ETAG: usize = 256;
 
-/// Largest entry that is read: every octet of a set may take two in JSON.
-const MAX_OCTETS: usize = 2 * MAX_SET_OCTETS + 4096;
+/// Largest entry that is read: every octet of a body may take two in JSON.
+const MAX_OCTETS: usize = 2 * MAX_BODY_OCTETS + 4096;
 
 /// The state of things, small: workers look at it all the time.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]

@@ -1,17 +1,18 @@
-//! A key set that is held: its keys, its text, and its times.
+//! A key set that is held, or a list: what it says, its text, and its times.
 
 use std::rc::Rc;
 use std::time::Duration;
 
 use crate::jose::table_memory::TableMemory;
+use crate::jwks::answer::Cause;
 use crate::jwks::board::{Found, SharedKeys};
-use crate::jwks::key_set::{KeySet, KeySetError};
+use crate::jwks::content::{Content, Kind};
 use crate::jwks::schedule::{FetchSettings, variety};
 use crate::time::UnixTime;
 
 /// A set, and what is known of it.
 pub(super) struct Held {
-    pub(super) set: Rc<KeySet>,
+    pub(super) content: Content,
     /// What it was read from: for comparison, and to go on with after "not modified".
     pub(super) text: String,
     pub(super) etag: Option<String>,
@@ -30,25 +31,38 @@ pub(super) struct Held {
 impl Held {
     /// Reads `keys`, unless they are those of `before`. Their tables have this memory.
     pub(super) fn new(
+        kind: Kind,
         keys: SharedKeys,
         before: Option<&Self>,
         settings: &FetchSettings,
         memory: &Rc<TableMemory>,
         now: UnixTime,
-    ) -> Result<Self, KeySetError> {
+    ) -> Result<Self, Cause> {
         let SharedKeys { number, began, fetched, max_age, etag, found, text, .. } = keys;
-        let (set, generation) = match before {
-            Some(before) if before.text == text => (Rc::clone(&before.set), before.generation),
+        let (content, generation) = match before {
+            Some(before) if before.text == text => (before.content.clone(), before.generation),
             // Others may have written any number: here it must change with the text.
             _ => {
                 let least = before.map_or(1, |before| before.generation.saturating_add(1));
-                let set = KeySet::parse_for(text.as_bytes(), settings.strength, settings.issuers)?;
-                (Rc::new(set.with_table_memory(memory)), keys.generation.max(least))
+                let content = Content::parse(kind, &text, settings, memory, now)?;
+                (content, keys.generation.max(least))
             }
         };
+        let max_age = content.max_age(max_age);
         let fresh_for = settings.fresh_for(max_age);
         let refresh = fetched.after(settings.refresh_after(fresh_for, variety(now, number)));
-        Ok(Self { set, text, etag, found, number, generation, began, fetched, max_age, refresh })
+        Ok(Self {
+            content,
+            text,
+            etag,
+            found,
+            number,
+            generation,
+            began,
+            fetched,
+            max_age,
+            refresh,
+        })
     }
 
     /// Moves all times back, after the clock did.

@@ -1,4 +1,4 @@
-//! Keeps the keys of one issuer fresh: a state machine that is told the time, the answers and what
+//! Keeps the keys of one issuer fresh, or a list of revoked tokens: a state machine that is told the time, the answers and what
 //! other workers wrote, and says what to do next.
 //!
 //! The workers of one Envoy share a notice (which fetch is the latest, and how it went) and the
@@ -30,6 +30,7 @@ use crate::jose::table_memory::TableMemory;
 use crate::jwks::absent_kids::AbsentKids;
 use crate::jwks::answer::FetchFailure;
 use crate::jwks::board::{Found, Notice, SharedKeys};
+use crate::jwks::content::{Content, Kind};
 use crate::jwks::flight::{Ask, Flight};
 use crate::jwks::held::Held;
 use crate::jwks::key_set::KeySet;
@@ -37,6 +38,8 @@ use crate::jwks::key_store::sharing::Others;
 use crate::jwks::schedule::{FetchSettings, MAX_BACK_OFF_WITHOUT_KEYS, SOON};
 use crate::jwks::source::Source;
 use crate::jwks::{KeyState, UnknownKid};
+use crate::revocation::deny_list::DenyList;
+use crate::revocation::status_list::StatusToken;
 use crate::time::UnixTime;
 
 /// The state of the notice when it was read, which a compare-and-swap compares with.
@@ -82,6 +85,7 @@ pub enum Changed {
 
 /// The keys of one issuer over time.
 pub struct KeyStore {
+    kind: Kind,
     settings: FetchSettings,
     source: Source,
     held: Option<Held>,
@@ -122,6 +126,7 @@ impl KeyStore {
     /// A store without keys, which looks for them at once; `shared`: together with other workers.
     pub fn new(settings: FetchSettings, source: Source, shared: bool) -> Self {
         Self {
+            kind: Kind::Keys,
             settings,
             source,
             held: None,
@@ -148,6 +153,12 @@ impl KeyStore {
         self
     }
 
+    /// The store, for what is of this kind.
+    pub fn of_kind(mut self, kind: Kind) -> Self {
+        self.kind = kind;
+        self
+    }
+
     /// What to do now; none when there is nothing before [`KeyStore::next_wake_up`].
     pub fn next_step(&mut self, now: UnixTime) -> Option<Step> {
         if self.steps.is_empty() && matches!(self.phase, Phase::Idle) && now >= self.next_action() {
@@ -165,9 +176,29 @@ impl KeyStore {
 
     /// The keys, or what keeps them away.
     pub fn state(&self, now: UnixTime) -> KeyState {
-        match &self.held {
-            Some(held) if self.usable(held, now) => KeyState::Ready(Rc::clone(&held.set)),
-            _ => match self.wait(now) {
+        self.expect(now, |content| content.keys().map(Rc::clone))
+    }
+
+    /// The list of revoked tokens, or what keeps it away.
+    pub fn deny_list(&self, now: UnixTime) -> KeyState<Rc<DenyList>> {
+        self.expect(now, |content| content.deny_list().map(Rc::clone))
+    }
+
+    /// The list of token states, or what keeps it away.
+    pub fn status_token(&self, now: UnixTime) -> KeyState<Rc<StatusToken>> {
+        self.expect(now, |content| content.status_token().map(Rc::clone))
+    }
+
+    /// The text of what is held.
+    pub fn text(&self) -> Option<&str> {
+        self.held.as_ref().map(|held| held.text.as_str())
+    }
+
+    fn expect<T>(&self, now: UnixTime, pick: impl Fn(&Content) -> Option<T>) -> KeyState<T> {
+        let usable = self.held.as_ref().filter(|held| self.usable(held, now));
+        match usable.and_then(|held| pick(&held.content)) {
+            Some(ready) => KeyState::Ready(ready),
+            None => match self.wait(now) {
                 None => KeyState::Pending,
                 Some(retry_after) => KeyState::Unavailable { retry_after },
             },
@@ -202,7 +233,7 @@ impl KeyStore {
     pub fn remember_if_absent(&mut self, kid: &str, arrived: UnixTime, now: UnixTime) {
         if let Some(held) = &self.held
             && held.began >= arrived
-            && !held.set.names(kid)
+            && !held.content.keys().is_some_and(|set| set.names(kid))
         {
             self.absent.insert(kid, held.began.after(self.settings.cooldown), now);
         }
@@ -226,7 +257,12 @@ impl KeyStore {
 
     /// The set that is held, however old.
     pub fn held(&self) -> Option<&KeySet> {
-        self.held.as_ref().map(|held| &*held.set)
+        self.content()?.keys().map(|set| &**set)
+    }
+
+    /// What is held, however old.
+    pub fn content(&self) -> Option<&Content> {
+        self.held.as_ref().map(|held| &held.content)
     }
 
     /// How old the set is that is held, and how long it can still be used.

@@ -216,6 +216,16 @@ impl Source {
     }
 }
 
+/// A digest of these parts, each with its length, so that no two lists of parts are one text.
+pub fn digest_of(parts: &[&str]) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part.len().to_be_bytes());
+        hash.update(part);
+    }
+    URL_SAFE_NO_PAD.encode(hash.finalize())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -17,6 +17,7 @@ use crate::policy::evaluate::{Evaluation, Grant, Outcome, Patience, Wanted};
 use crate::policy::provider::{Lifetime, TokenChecks};
 use crate::policy::verified_tokens::KnownToken;
 use crate::policy::{Provider, ProviderIndex};
+use crate::revocation::status_list::StatusError;
 use crate::time::UnixTime;
 
 /// Most signatures that are checked for one request, over all its tokens and alternatives: what
@@ -32,6 +33,8 @@ pub struct Budget {
     octets: Cell<Option<usize>>,
     known: Cell<usize>,
     distrusted: Cell<bool>,
+    uncompared: Cell<bool>,
+    bad_list: Cell<Option<(usize, StatusError)>>,
 }
 
 impl Default for Budget {
@@ -41,6 +44,8 @@ impl Default for Budget {
             octets: Cell::new(Some(MAX_OCTETS_READ)),
             known: Cell::default(),
             distrusted: Cell::default(),
+            uncompared: Cell::default(),
+            bad_list: Cell::default(),
         }
     }
 }
@@ -57,13 +62,33 @@ impl Budget {
         self.distrusted.get()
     }
 
+    /// Notes that a token passes although a list of revoked ones could not be had.
+    pub(super) fn note_uncompared(&self) {
+        self.uncompared.set(true);
+    }
+
+    /// Whether there was one.
+    pub fn has_uncompared(&self) -> bool {
+        self.uncompared.get()
+    }
+
+    /// Notes that a list of token states was fetched, and does not count.
+    pub(super) fn note_bad_list(&self, place: usize, error: StatusError) {
+        self.bad_list.set(Some((place, error)));
+    }
+
+    /// The place of such a list, and why it did not count.
+    pub fn bad_list(&self) -> Option<(usize, StatusError)> {
+        self.bad_list.get()
+    }
+
     /// Takes one signature check; false when there was none left.
-    fn spend_signature(&self) -> bool {
+    pub(super) fn spend_signature(&self) -> bool {
         spend(&self.signatures, 1)
     }
 
     /// Takes the reading of a token; false when there was not enough left.
-    fn spend_octets(&self, octets: usize) -> bool {
+    pub(super) fn spend_octets(&self, octets: usize) -> bool {
         spend(&self.octets, octets)
     }
 }
@@ -86,7 +111,7 @@ impl Evaluation<'_> {
         if let Some(known) = self.known(index, token) {
             self.budget.known.set(self.budget.known.get().saturating_add(1));
             provider.check_claims(&known.claims, audiences, self.now)?;
-            return Ok(self.grant(index, provider, &known, location));
+            return self.grant(index, provider, &known, location);
         }
         let parts = self.take_apart(token)?;
         let token = UncheckedToken::parse(token, &parts)?;
@@ -124,9 +149,11 @@ impl Evaluation<'_> {
         provider.issuers.check_claims(iss, token.jws.unverified_claims())?;
         let keys = self.keys.get(index).ok_or(Reason::ConfigurationInvalid)?;
         let wait = |kid: Option<&str>| match self.patience {
-            Patience::Left | Patience::Scarce => {
-                Ok(Outcome::Waiting(vec![Wanted { provider: index, kid: kid.map(str::to_owned) }]))
-            }
+            Patience::Left | Patience::Scarce => Ok(Outcome::Waiting(vec![Wanted {
+                provider: index,
+                kid: kid.map(str::to_owned),
+                list: None,
+            }])),
             Patience::Exhausted => Err(unavailable(Duration::ZERO)),
         };
         let set = match keys.state(self.now) {
@@ -161,32 +188,40 @@ impl Evaluation<'_> {
             &payload,
             &provider.claims_read,
         );
-        let known = Rc::new(known);
-        let outcome = self.grant(index, provider, &known, location);
+        let binding = provider.possession.binding(octets, &payload);
+        let known = Rc::new(known.bound(binding));
         if let Some(cache) = self.verified.get(index) {
-            cache.insert(known);
+            cache.insert(Rc::clone(&known));
         }
-        Ok(outcome)
+        self.grant(index, provider, &known, location)
     }
 
-    /// What a verified token does to a request.
+    /// What a verified token does to a request, unless it was revoked, and in the right hands.
     fn grant(
         self,
         index: ProviderIndex,
         provider: &Provider,
         known: &Rc<KnownToken>,
         location: &TokenLocation,
-    ) -> Outcome {
-        Outcome::Met(Grant {
+    ) -> Result<Outcome, Denial> {
+        let mut wanted = self.compare_with_lists(index, known)?;
+        wanted.extend(self.check_status(index, provider, known)?);
+        if !wanted.is_empty() {
+            return Ok(Outcome::Waiting(wanted));
+        }
+        let held = self.possess(provider, known, location)?;
+        let taken = || held.proof.into_iter().chain([location.clone()]).collect();
+        Ok(Outcome::Met(Grant {
+            uses: held.uses,
             headers: known.edits.clone(),
             fixed: provider.outputs.fixed.clone(),
             parameters: known.parameters.clone(),
-            taken: if provider.forward { Vec::new() } else { vec![location.clone()] },
+            taken: if provider.forward { Vec::new() } else { taken() },
             bearers: match self.policy.has_conditions {
                 true => vec![Bearer { provider: index, known: Rc::clone(known) }],
                 false => Vec::new(),
             },
-        })
+        }))
     }
 
     /// The signature, under the keys that fit, within what one request may cost.
@@ -304,6 +339,11 @@ impl Provider {
 
 /// Who asked for a token: OpenID Connect Core section 2, RFC 9068 section 2.2.
 const PARTY_CLAIMS: [&str; 2] = ["azp", "client_id"];
+
+/// Whether a `typ` names this media type.
+pub(super) fn is_media_type(typ: &str, own: &str) -> bool {
+    media_type(typ).eq_ignore_ascii_case(own)
+}
 
 /// A media type without its `application/`, which may be left out where no other slash is (RFC 7515
 /// section 4.1.9).

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
+use std::rc::Rc;
 
 use crate::authorize::Condition;
 use crate::config::Mode;
@@ -15,9 +16,11 @@ use crate::policy::authorization::Bearer;
 use crate::policy::check::Budget;
 use crate::policy::requirement::{Otherwise, Requirement};
 use crate::policy::rewrite::Writes;
+use crate::policy::status::Standing;
 use crate::policy::verified_tokens::VerifiedTokens;
 use crate::policy::{Policy, ProviderIndex};
 use crate::request::{RequestEdit, RequestEdits, RequestHead};
+use crate::single_use::{Mark, Use};
 use crate::sorted;
 use crate::time::UnixTime;
 
@@ -38,9 +41,13 @@ pub struct Evaluation<'a> {
     pub patience: Patience,
     /// What may still be spent on this request.
     pub budget: &'a Budget,
+    /// What is known of tokens that are good no longer, beside the lists among the keys.
+    pub standing: Standing<'a>,
     /// The verified tokens of each provider, in the policy's order. What is in them changes what a
     /// decision costs, and nothing else.
     pub verified: &'a [VerifiedTokens],
+    /// What could not be used, and why: it counts as not good.
+    pub refused: &'a [(Mark, Reason)],
 }
 
 /// Most tokens that are looked at in one request. Honest clients send one, rarely two; each costs
@@ -82,9 +89,15 @@ pub enum Verdict {
 #[derive(Debug, Eq, PartialEq)]
 pub struct Permit {
     edits: RequestEdits,
+    uses: Vec<Use>,
 }
 
 impl Permit {
+    /// What must be written down before the request goes on.
+    pub fn uses(&self) -> &[Use] {
+        &self.uses
+    }
+
     /// What to change in the request before it goes on.
     pub fn into_edits(self) -> RequestEdits {
         self.edits
@@ -98,6 +111,8 @@ pub struct Wanted {
     pub provider: ProviderIndex,
     /// Which one, when the provider's keys are there but this one is not among them.
     pub kid: Option<String>,
+    /// Not its keys, but the list at this address in which its tokens' states stand.
+    pub list: Option<Rc<str>>,
 }
 
 /// What a requirement, or one token, comes to.
@@ -118,6 +133,8 @@ pub(super) struct Grant {
     pub(super) taken: Vec<TokenLocation>,
     /// The tokens, where conditions look at them.
     pub(super) bearers: Vec<Bearer>,
+    /// What is used up.
+    pub(super) uses: Vec<Use>,
 }
 
 impl Grant {
@@ -127,6 +144,7 @@ impl Grant {
         self.parameters.extend(other.parameters);
         self.taken.extend(other.taken);
         self.bearers.extend(other.bearers);
+        self.uses.extend(other.uses);
     }
 }
 
@@ -187,14 +205,16 @@ impl<'a> Evaluation<'a> {
     fn report(self, verdict: Verdict) -> Verdict {
         let (denial, wanted) = match verdict {
             Verdict::Deny(denial) => (denial, Vec::new()),
-            Verdict::Wait(wanted) => (Reason::KeysUnavailable.into(), wanted),
+            Verdict::Wait(wanted) => (self.policy.lists.reason_without(&wanted).into(), wanted),
             other => return other,
         };
         Verdict::Report { permit: self.permit(Grant::default(), None, None), denial, wanted }
     }
 
-    fn permit(self, grant: Grant, writes: Option<&Writes>, path: Option<Vec<u8>>) -> Permit {
-        Permit { edits: self.edits(grant, writes, path) }
+    fn permit(self, mut grant: Grant, writes: Option<&Writes>, path: Option<Vec<u8>>) -> Permit {
+        // A token that is there twice is used once.
+        let uses = sorted::list(std::mem::take(&mut grant.uses));
+        Permit { edits: self.edits(grant, writes, path), uses }
     }
 
     /// `taken`: locations whose token an earlier requirement took; natively it is gone for later
@@ -359,7 +379,7 @@ impl<'a> Evaluation<'a> {
         locations
             .iter()
             .rev()
-            .filter(|location| !is_taken(location, taken))
+            .filter(|location| !taken.iter().any(|other| location.goes_with(other)))
             .flat_map(|location| {
                 location.tokens(self.head).into_iter().rev().map(move |token| (location, token))
             })
@@ -374,14 +394,4 @@ enum Failure<'a> {
     IsIgnored,
     /// By this header, if any.
     IsTold(Option<&'a str>),
-}
-
-/// Taking a header takes all of it, whatever the prefix.
-fn is_taken(location: &TokenLocation, taken: &[TokenLocation]) -> bool {
-    taken.iter().any(|other| match (location, other) {
-        (TokenLocation::Header { name, .. }, TokenLocation::Header { name: other, .. }) => {
-            name == other
-        }
-        _ => location == other,
-    })
 }

@@ -24,6 +24,9 @@ const DEFAULT_UNKNOWN_KID_COOLDOWN: Duration = Duration::from_secs(2);
 /// Default `min_cache_duration`: an issuer that says `no-cache` is asked twice a minute.
 const DEFAULT_MIN_CACHE_DURATION: Duration = Duration::from_secs(30);
 
+/// What key sets are.
+const KEYS: &str = "application/jwk-set+json, application/json";
+
 /// Where keys come from.
 pub enum KeySource {
     /// The configuration itself.
@@ -52,6 +55,8 @@ impl std::fmt::Debug for KeySource {
 pub struct RemoteKeys {
     /// Where they are.
     pub source: Source,
+    /// What kinds of answers are wanted.
+    pub accept: &'static str,
     /// Headers to send along.
     pub headers: Vec<(String, String)>,
     /// Times.
@@ -153,7 +158,7 @@ impl RemoteKeys {
             let digest = source.digest(&headers, &more);
             format!("jwt_gate/{FORMAT}/{digest}")
         });
-        Some(Self { source, headers, settings, shared_as })
+        Some(Self { source, accept: KEYS, headers, settings, shared_as })
     }
 }
 

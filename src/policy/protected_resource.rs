@@ -167,12 +167,37 @@ fn document(wire: wire::ProtectedResource, providers: &[Provider]) -> Value {
             document.insert(name.to_owned(), list.into());
         }
     }
-    let header = providers.iter().any(|own| own.takes_tokens_from_header("authorization"));
-    if header {
+    if providers.iter().any(Provider::takes_bearer_header) {
         document.insert("bearer_methods_supported".to_owned(), vec!["header"].into());
     }
+    document.extend(possession(providers));
     document.extend(wire.metadata);
     Value::Object(document)
+}
+
+/// What it says of tokens that are bound to those who present them. What only some providers ask is not
+/// required.
+fn possession(providers: &[Provider]) -> Vec<(String, Value)> {
+    let own = || providers.iter().map(|provider| &provider.possession);
+    let mut said = Vec::new();
+    let names =
+        own().filter_map(|own| own.dpop()).flat_map(|dpop| dpop.algorithm_names().split(' '));
+    let mut algorithms: Vec<&str> = Vec::new();
+    for name in names {
+        if !algorithms.contains(&name) {
+            algorithms.push(name);
+        }
+    }
+    if !algorithms.is_empty() {
+        said.push(("dpop_signing_alg_values_supported".to_owned(), algorithms.into()));
+        if own().all(|own| !own.takes_bearer_tokens()) {
+            said.push(("dpop_bound_access_tokens_required".to_owned(), true.into()));
+        }
+    }
+    if own().any(|own| own.mtls().is_some()) {
+        said.push(("tls_client_certificate_bound_access_tokens".to_owned(), true.into()));
+    }
+    said
 }
 
 /// The issuers that are addresses, which is what clients can ask.

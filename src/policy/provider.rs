@@ -13,6 +13,8 @@ use crate::jose::table_memory::TableMemory;
 use crate::policy::identity::Outputs;
 use crate::policy::issuer::{Issuers, Name};
 use crate::policy::key_source::{KeyContext, KeySource};
+use crate::policy::possession::{JTI, Possession, longest_life};
+use crate::policy::status::StatusLists;
 use crate::policy::verified_tokens::{
     CacheSettings, DEFAULT_TOKEN_OCTETS, DEFAULT_TOKENS, NATIVE_TOKENS,
 };
@@ -23,9 +25,9 @@ use crate::text::TextMatcher;
 const DEFAULT_CLOCK_SKEW: Duration = Duration::from_secs(60);
 /// The least time a request waits for keys. It waits longer where the cooldown and one fetch may
 /// take longer together, since only then is its key looked for before it is given up.
-const MIN_KEY_WAIT: Duration = Duration::from_secs(5);
+pub(super) const MIN_KEY_WAIT: Duration = Duration::from_secs(5);
 /// The longest time a request waits for keys: clients have time-outs of their own.
-const MAX_KEY_WAIT: Duration = Duration::from_secs(30);
+pub(super) const MAX_KEY_WAIT: Duration = Duration::from_secs(30);
 
 /// One issuer.
 #[derive(Debug)]
@@ -47,8 +49,11 @@ pub struct Provider {
     pub(super) lifetime: Lifetime,
     pub(super) max_age: Option<Duration>,
     pub(super) checks: TokenChecks,
+    pub(super) possession: Possession,
     /// The claims that conditions look at; empty: none do, and nothing is kept for them.
     pub(super) claims_read: Vec<String>,
+    /// Where the states of its tokens stand.
+    pub(super) status_lists: Option<StatusLists>,
     pub(super) locations: Vec<TokenLocation>,
     pub(super) forward: bool,
     pub(super) outputs: Outputs,
@@ -91,8 +96,12 @@ impl Provider {
             true => KeyStrength::WeakAllowed,
             false => KeyStrength::Required,
         };
+        let status_lists =
+            provider.status_list.clone().map(|wire| StatusLists::compile(wire, sharing));
         let outputs = Outputs::new(&provider);
         let checks = TokenChecks::compile(&provider, &path, errors);
+        let possession = Possession::compile(&name.configured, &provider, &path, errors);
+        let longest_life = longest_life(&provider);
         let issuers = Issuers::compile(&provider, &path, errors);
         let context = KeyContext {
             provider: &path,
@@ -110,30 +119,33 @@ impl Provider {
                 look_up.clamp(MIN_KEY_WAIT, MAX_KEY_WAIT)
             }
         };
+        let list_wait = status_lists.as_ref().map(StatusLists::wait).unwrap_or_default();
         Some(Self {
             name: name.shown,
             configured: name.configured,
             keys,
-            key_wait,
+            key_wait: key_wait.max(list_wait),
             issuers,
             failed_status_state: Some(provider.failed_status_in_metadata.clone())
                 .filter(|key| !key.is_empty()),
             audiences: comparable(&provider.audiences),
             subjects: provider.subjects.as_ref().map(TextMatcher::new),
-            lifetime: match (provider.max_lifetime, provider.require_expiration) {
+            lifetime: match (longest_life, provider.require_expiration) {
                 (Some(most), _) => Lifetime::Below(most),
                 (None, true) => Lifetime::Bounded,
                 (None, false) => Lifetime::Any,
             },
             max_age: provider.max_age,
             checks,
-            claims_read: Vec::new(),
+            claims_read: status_lists.iter().map(|_| "status".to_owned()).collect(),
+            status_lists,
             outputs,
-            locations: locations(
-                provider.from_headers,
-                provider.from_params,
-                provider.from_cookies,
+            locations: sorted::list(
+                locations(provider.from_headers, provider.from_params, provider.from_cookies)
+                    .into_iter()
+                    .chain(possession.location()),
             ),
+            possession,
             forward: provider.forward,
             cache: provider.jwt_cache.map_or(
                 CacheSettings { tokens: DEFAULT_TOKENS, token_octets: DEFAULT_TOKEN_OCTETS },
@@ -166,10 +178,13 @@ impl TokenChecks {
             }
             algorithm
         });
+        let algorithms = algorithms.collect();
+        let mut required_claims = provider.required_claims.clone();
+        required_claims.extend(provider.single_use.map(|_| JTI.to_owned()));
         Self {
-            algorithms: algorithms.collect(),
+            algorithms,
             types: provider.token_types.clone(),
-            required_claims: provider.required_claims.clone(),
+            required_claims,
             parties: provider.authorized_parties.clone(),
         }
     }
@@ -215,4 +230,20 @@ fn locations(
 /// Audiences in the form in which they compare.
 pub(super) fn comparable(audiences: &[String]) -> Vec<String> {
     audiences.iter().map(|audience| comparable_audience(audience).to_owned()).collect()
+}
+
+/// The header that tells of a failed token must not be one that holds tokens.
+pub(super) fn refuse_token_headers(
+    status_headers: &[String],
+    providers: &[Provider],
+    errors: &Errors,
+) {
+    for provider in providers {
+        for name in status_headers.iter().filter(|name| provider.takes_tokens_from_header(name)) {
+            errors.push(
+                &member_path("providers", &provider.configured),
+                format!("takes tokens from `{name}`, a requirement's `verification_status_header`"),
+            );
+        }
+    }
 }

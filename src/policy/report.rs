@@ -49,6 +49,9 @@ impl Policy {
         for resource in &self.resources {
             lines.push(format!("GET {}: the gate answers itself", resource.document_path));
         }
+        if let Some(logout) = self.logout() {
+            lines.push(format!("POST {}: the gate takes logouts", logout.path));
+        }
         if self.bypass_cors_preflight {
             lines.push("CORS preflights everywhere: bypass_cors_preflight".to_owned());
         }

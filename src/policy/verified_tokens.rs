@@ -19,6 +19,7 @@ use crate::authorize::Facts;
 use crate::claims::RegisteredClaims;
 use crate::jose::jws::VerifiedPayload;
 use crate::policy::identity::Outputs;
+use crate::policy::possession::Binding;
 use crate::request::RequestEdit;
 
 /// How many places a token may be in.
@@ -62,6 +63,8 @@ pub struct KnownToken {
     pub parameters: Vec<Vec<u8>>,
     /// What conditions look at.
     pub facts: Facts,
+    /// What it is bound to.
+    pub binding: Binding,
 }
 
 impl KnownToken {
@@ -80,7 +83,13 @@ impl KnownToken {
             false => Facts::of(payload.claims(), claims_read),
         };
         let (edits, parameters) = (outputs.edits(payload), outputs.parameters(payload));
-        Self { token: token.to_vec(), generation, claims, edits, parameters, facts }
+        let (token, binding) = (token.to_vec(), Binding::default());
+        Self { token, generation, claims, edits, parameters, facts, binding }
+    }
+
+    /// The same token, bound to this.
+    pub fn bound(self, binding: Binding) -> Self {
+        Self { binding, ..self }
     }
 
     fn octets(&self) -> usize {
@@ -255,6 +264,7 @@ mod tests {
             edits: Vec::new(),
             parameters: Vec::new(),
             facts: Facts::default(),
+            binding: Binding::default(),
         })
     }
 

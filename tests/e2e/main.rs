@@ -16,6 +16,7 @@
 mod answers;
 mod authorization;
 mod bed;
+mod bound_tokens;
 mod bridge;
 mod configuration;
 mod faults;
@@ -23,5 +24,7 @@ mod hostile;
 mod issuers;
 mod keys;
 mod outputs;
+mod revocation;
 mod sharing;
+mod single_use;
 mod tokens;

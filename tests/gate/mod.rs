@@ -7,23 +7,61 @@
     reason = "tests; each uses a part of it"
 )]
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
-use jwt_gate::engine::{Counter, Decision, Effect, Engine, StreamId};
+use jwt_gate::engine::{Counter, Decision, Effect, Engine, FetchId, FetchRequest, StreamId};
+use jwt_gate::jwks::answer::Answer;
+use jwt_gate::jwks::key_store::NotShared;
 use jwt_gate::policy::Policy;
 use jwt_gate::request::RequestHead;
+use jwt_gate::single_use::SharedData;
 use jwt_gate::time::UnixTime;
-use jwt_gate_demo::keys::{Alg, SigningKey, jwks};
+use jwt_gate_demo::keys::{Alg, SigningKey, base64url, jwks};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 /// When the tests take place.
 pub const NOW: u64 = 1_800_000_000;
 
+/// Text and state of each entry.
+type Entries = BTreeMap<String, (Vec<u8>, u32)>;
+
+/// The proxy's shared data. Clones are the same data.
+#[derive(Clone, Default)]
+pub struct Shared(pub Rc<RefCell<Entries>>);
+
+impl SharedData for Shared {
+    type Seen = u32;
+
+    fn read(&mut self, entry: &str) -> Option<(Option<Vec<u8>>, u32)> {
+        let found = self.0.borrow().get(entry).cloned();
+        Some(found.map_or((None, u32::MAX), |(text, seen)| (Some(text), seen)))
+    }
+
+    fn swap(&mut self, entry: &str, text: &[u8], seen: u32) -> bool {
+        let mut entries = self.0.borrow_mut();
+        let now = entries.get(entry).map_or(u32::MAX, |(_, seen)| *seen);
+        if now == seen {
+            entries.insert(entry.to_owned(), (text.to_vec(), now.wrapping_add(2)));
+        }
+        now == seen
+    }
+}
+
 /// An engine, and what it did.
 pub struct Gate {
     pub engine: Engine,
+    pub shared: Shared,
     pub counted: Vec<Counter>,
     pub logged: Vec<String>,
+    /// What is to be fetched, with the workers of their own.
+    pub fetches: Vec<(FetchId, FetchRequest)>,
+    /// What became of requests that waited.
+    pub answered: Vec<String>,
+    /// The list of token states that is served to whoever has to wait for it.
+    pub status: Option<String>,
 }
 
 impl Gate {
@@ -32,7 +70,9 @@ impl Gate {
         let policy = Policy::parse(config.to_string().as_bytes()).unwrap_or_else(|errors| {
             panic!("{}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
         });
-        Self { engine: Engine::new(policy), counted: Vec::new(), logged: Vec::new() }
+        let (shared, counted, logged) = Default::default();
+        let (fetches, answered, status) = Default::default();
+        Self { engine: Engine::new(policy), shared, counted, logged, fetches, answered, status }
     }
 
     pub fn decide(&mut self, now: u64, headers: &[(&str, &str)]) -> Decision {
@@ -42,15 +82,64 @@ impl Gate {
         let head = head.chain(headers).map(|(name, value)| (octets(name), octets(value)));
         let head = RequestHead::new(head.collect());
         let now = UnixTime::from_secs(now);
-        let decision = self.engine.handle_request(StreamId(1), head, now);
+        let mut decision = self.engine.handle_request(StreamId(1), head, now);
+        while let Decision::Spend(mut spending) = decision {
+            spending.carry_out(now, &mut self.shared);
+            decision = self.engine.handle_spent(spending);
+        }
+        self.drain(now);
+        decision
+    }
+
+    fn drain(&mut self, now: UnixTime) {
         while let Some(effect) = self.engine.next_effect() {
             match effect {
                 Effect::Count(counter) => self.counted.push(counter),
                 Effect::Log(_, line) => self.logged.push(line),
+                Effect::Fetch { id, request } => self.fetches.push((id, request)),
+                Effect::Look { provider, .. } => {
+                    self.engine.handle_notice(provider, Err(NotShared), now);
+                }
+                Effect::Reject(_, rejection) => {
+                    self.answered.push(format!("{} {}", rejection.status, rejection.reason.code()));
+                }
+                Effect::Resume(..) => self.answered.push("pass".to_owned()),
                 _ => {}
             }
         }
-        decision
+    }
+
+    /// Tells of a logout, at the address of the documentation.
+    #[track_caller]
+    fn log_out(&mut self, token: &str) {
+        let decision = self.decide(NOW, &[(":method", "POST"), (":path", "/backchannel-logout")]);
+        assert_eq!(told(&decision), "receive");
+        let (body, now) = (format!("logout_token={token}"), UnixTime::from_secs(NOW));
+        let served = self.engine.handle_body(StreamId(1), Some(body.as_bytes()), now);
+        assert_eq!((served.status, &*served.body), (200, ""));
+        self.drain(now);
+    }
+
+    /// Lets time come, with all that is due at it.
+    pub fn tick(&mut self, now: u64) {
+        let now = UnixTime::from_secs(now);
+        self.engine.handle_tick(now);
+        self.drain(now);
+    }
+
+    /// Answers the fetch of what is at a host whose name begins with this, once it is wanted.
+    #[track_caller]
+    pub fn answer(&mut self, now: u64, host: &str, status: &str, body: &str) {
+        self.tick(now);
+        let is_it =
+            |(name, value): &(String, String)| name == ":authority" && value.starts_with(host);
+        let place = self.fetches.iter().position(|(_, request)| request.headers.iter().any(is_it));
+        let (id, _) = self.fetches.remove(place.unwrap_or_else(|| panic!("nobody asks {host}")));
+        let headers = vec![(b":status".to_vec(), status.as_bytes().to_vec())];
+        let answer = Answer { headers, body: body.as_bytes().to_vec() };
+        let now = UnixTime::from_secs(now);
+        self.engine.handle_fetched(id, Ok(&answer), now);
+        self.drain(now);
     }
 
     /// `pass`, or status and code.
@@ -73,8 +162,15 @@ pub fn told(decision: &Decision) -> String {
         Decision::Forward(_) => "pass".to_owned(),
         Decision::Reject(rejection) => format!("{} {}", rejection.status, rejection.reason.code()),
         Decision::Serve(served) => format!("{} served", served.status),
+        Decision::Receive => "receive".to_owned(),
+        Decision::Spend(_) => "spend".to_owned(),
         Decision::Wait => "wait".to_owned(),
     }
+}
+
+/// What a proof says of a token (RFC 9449 section 4.2).
+pub fn ath(token: &str) -> String {
+    base64url(Sha256::digest(token))
 }
 
 #[track_caller]
@@ -86,14 +182,18 @@ pub fn challenge(decision: &Decision) -> Option<String> {
 
 /// Runs the examples of a document; returns how many configurations and requests there were.
 ///
-/// A block of `json` is a configuration, to which keys are added. A line of a block of `requests` is
+/// A block of `json` is a configuration, to which keys are added; one of `list` is what is fetched from
+/// the first host that is asked; one of `status` is the claims of a
+/// list of token states, one of `logout` those of a logout token that is posted. A line of a block of `requests` is
 /// the method, the path, headers in brackets, the claims of the token, and what becomes of it;
 /// indented lines under it are headers (`none`: there is no such one) and the body of the answer, or
-/// what was counted.
+/// what was counted. `THUMBPRINT` in claims is that of the client's key; a header `dpop: proof` is a
+/// proof that it makes, with the claims behind it in place of good ones.
 #[track_caller]
 pub fn run_examples(document: &str) -> (usize, usize) {
     let mut keys: BTreeMap<String, SigningKey> = BTreeMap::new();
     let mut gate = None;
+    let client = SigningKey::generate(Alg::ES256, "client");
     let (mut configurations, mut requests) = (0, 0);
     for block in document.split("\n```").skip(1).step_by(2) {
         let (kind, block) = block.split_once('\n').unwrap();
@@ -112,6 +212,15 @@ pub fn run_examples(document: &str) -> (usize, usize) {
                 gate = Some(Gate::new(&config));
                 configurations += 1;
             }
+            "status" => {
+                let gate = gate.as_mut().unwrap();
+                gate.status = Some(sign(&keys["main"], "statuslist+jwt", block));
+            }
+            "logout" => {
+                let token = sign(&keys["main"], "logout+jwt", block);
+                gate.as_mut().unwrap().log_out(&token);
+            }
+            "list" => gate.as_mut().unwrap().answer(NOW, "", "200", block),
             "requests" => {
                 let mut decision = None;
                 for line in block.lines() {
@@ -120,8 +229,10 @@ pub fn run_examples(document: &str) -> (usize, usize) {
                         Some(detail) => gate.check_detail(decision.as_ref().unwrap(), detail),
                         None => {
                             gate.counted.clear();
-                            decision = Some(gate.check_example(line, &keys["main"]));
                             requests += 1;
+                            let jti = requests.to_string();
+                            let checked = gate.check_example(line, &keys["main"], &client, &jti);
+                            decision = Some(checked);
                         }
                     }
                 }
@@ -132,9 +243,22 @@ pub fn run_examples(document: &str) -> (usize, usize) {
     (configurations, requests)
 }
 
+/// A token of this type with these claims.
+fn sign(key: &SigningKey, typ: &str, claims: &str) -> String {
+    let mut header = key.header();
+    header["typ"] = json!(typ);
+    key.sign_with_header(&header, claims.as_bytes())
+}
+
 impl Gate {
     #[track_caller]
-    fn check_example(&mut self, line: &str, key: &SigningKey) -> Decision {
+    fn check_example(
+        &mut self,
+        line: &str,
+        key: &SigningKey,
+        client: &SigningKey,
+        jti: &str,
+    ) -> Decision {
         let (request, expected) = line.split_once(" -> ").unwrap();
         let mut parts = request.splitn(3, ' ');
         let (method, path) = (parts.next().unwrap(), parts.next().unwrap());
@@ -148,13 +272,35 @@ impl Gate {
             headers.push((name, value));
             rest = after.trim_start();
         }
-        let bearer;
-        if !rest.is_empty() {
-            let claims: Value = serde_json::from_str(rest).unwrap();
-            bearer = format!("Bearer {}", key.sign(&claims));
-            headers.push(("authorization", &bearer));
+        let token = Some(rest).filter(|claims| !claims.is_empty()).map(|claims| {
+            let claims = claims.replace("THUMBPRINT", &client.thumbprint());
+            key.sign(&serde_json::from_str(&claims).unwrap())
+        });
+        let asked = headers.iter().find(|(name, _)| *name == "dpop");
+        let asked = asked.and_then(|(_, value)| value.strip_prefix("proof"));
+        let proof = asked.map(|changes| {
+            let path = path.split('?').next().unwrap();
+            let mut claims = json!({ "htm": method, "htu": format!("https://api.example{path}"),
+                "iat": NOW, "jti": jti, "ath": ath(token.as_deref().unwrap_or_default()) });
+            let changes = if changes.is_empty() { "{}" } else { changes };
+            let changes: Value = serde_json::from_str(changes).unwrap();
+            for (name, value) in changes.as_object().unwrap() {
+                claims[name] = value.clone();
+            }
+            client.prove(&claims)
+        });
+        let scheme = if proof.is_some() { "DPoP" } else { "Bearer" };
+        if let Some(proof) = &proof {
+            headers.retain(|(name, _)| *name != "dpop");
+            headers.push(("dpop", proof));
         }
-        let decision = self.decide(NOW, &headers);
+        let credentials = token.map(|token| format!("{scheme} {token}"));
+        headers.extend(credentials.iter().map(|text| ("authorization", text.as_str())));
+        let mut decision = self.decide(NOW, &headers);
+        if let (Decision::Wait, Some(list)) = (&decision, self.status.clone()) {
+            self.answer(NOW, "", "200", &list);
+            decision = self.decide(NOW, &headers);
+        }
         assert_eq!(told(&decision), expected, "{line}");
         decision
     }
@@ -167,7 +313,7 @@ impl Gate {
                 (headers.map(|(name, value)| (&**name, &**value)).collect(), &rejection.body)
             }
             Decision::Serve(served) => (served.headers.clone(), &served.body),
-            Decision::Forward(_) | Decision::Wait => (Vec::new(), ""),
+            _ => (Vec::new(), ""),
         };
         let name = detail.split_once(": ");
         match name.filter(|(name, _)| name.bytes().all(|o| o == b'-' || o.is_ascii_lowercase())) {
@@ -181,8 +327,10 @@ impl Gate {
                 assert_eq!(counted, names, "{detail}");
             }
             Some((name, value)) => {
-                let found = headers.iter().find(|(own, _)| *own == name);
-                assert_eq!(found.map_or("none", |(_, value)| value), value, "{name}");
+                let found = headers.iter().filter(|(own, _)| *own == name);
+                let found: Vec<_> = found.map(|(_, value)| *value).collect();
+                let is_there = found.contains(&value) || (found.is_empty() && value == "none");
+                assert!(is_there, "{name}: {found:?}");
             }
             None => assert_eq!(body, detail),
         }

@@ -5,7 +5,6 @@ use crate::jwks::answer::{Cause, FetchFailure, Fetched};
 use crate::jwks::board::{Found, SharedKeys};
 use crate::jwks::flight::{Flight, Leg};
 use crate::jwks::held::Held;
-use crate::jwks::key_set::KeySetError;
 use crate::jwks::schedule::{
     MAX_BACK_OFF_WITHOUT_KEYS, MAX_RETRY_AFTER, WARM_UP, WARM_UP_RETRY, variety,
 };
@@ -168,7 +167,7 @@ impl KeyStore {
         let (text, etag) = match (fetched.body, held.filter(|_| same_tag)) {
             (Some(body), _) => match str::from_utf8(body) {
                 Ok(text) => (text.to_owned(), fetched.etag),
-                Err(_) => return Err(Cause::Body(KeySetError::NotJson).into()),
+                Err(_) => return Err(self.kind.not_text().into()),
             },
             (None, Some(held)) => (held.text.clone(), fetched.etag.or_else(|| held.etag.clone())),
             // "Not modified" to somebody who did not ask that, or about another set.
@@ -193,8 +192,7 @@ impl KeyStore {
         now: UnixTime,
     ) -> Result<Changed, FetchFailure> {
         let before = self.held.as_ref();
-        let held = Held::new(keys, before, &self.settings, &self.table_memory, now)
-            .map_err(|error| FetchFailure::from(Cause::Body(error)))?;
+        let held = Held::new(self.kind, keys, before, &self.settings, &self.table_memory, now)?;
         let same = before.is_some_and(|before| before.generation == held.generation);
         let found = held.found.clone().filter(|found| self.source.leads_to(&found.uri));
         self.found = found.or(self.found.take());

@@ -154,8 +154,10 @@ pub(crate) fn named(extent: Extent, word: &str) -> Vec<Scene> {
 }
 
 /// The plain gate, and the same with each feature.
-pub(crate) fn features() -> Vec<Scene> {
-    features::all(&SigningKey::generate(Alg::ES256, "k"))
+pub(crate) fn features(extent: Extent) -> Vec<Scene> {
+    // More than are sent in all rounds.
+    let uses = extent.choose(120_000, 20_000);
+    features::all(&SigningKey::generate(Alg::ES256, "k"), uses)
 }
 
 /// Tokens of one key, all different, and nothing else to do.
@@ -211,7 +213,7 @@ pub(crate) fn claims(index: u64, size: usize) -> Value {
         ("iss", json!("https://issuer.example/main")),
         ("sub", json!(format!("user-{index:06}"))),
         ("aud", json!(["orders-api"])),
-        ("exp", json!(now + 86_400)),
+        ("exp", json!(now + 36_000)),
         ("iat", json!(now)),
         ("jti", json!(format!("{index:032x}"))),
         ("scope", json!("orders:read orders:write profile email")),

@@ -24,7 +24,9 @@ impl Sources {
         let metadata = metadata(workspace)?;
         let lock = std::fs::read_to_string(workspace.join("Cargo.lock"))
             .map_err(|error| format!("Cargo.lock: {error}"))?;
-        let mut sources = Self::resolve(&metadata, &checksums(&lock))
+        let tree = tree(workspace)?;
+        let linked = tree.lines().filter_map(name_and_version).collect();
+        let mut sources = Self::resolve(&metadata, &linked, &checksums(&lock))
             .ok_or("cargo's metadata is not as expected")?;
         // The standard library is linked in, too.
         let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
@@ -41,41 +43,35 @@ impl Sources {
         Ok(sources)
     }
 
-    fn resolve(metadata: &Value, checksums: &BTreeMap<[&str; 2], &str>) -> Option<Self> {
-        let by_id = |list: &'_ Value| -> Option<BTreeMap<String, Value>> {
-            let entries = list.as_array()?.iter();
-            entries.map(|entry| Some((entry["id"].as_str()?.to_owned(), entry.clone()))).collect()
-        };
-        let packages = by_id(&metadata["packages"])?;
-        let nodes = by_id(&metadata["resolve"]["nodes"])?;
-        let (root, gate) = packages.iter().find(|(_, package)| package["name"] == "jwt-gate")?;
-        let mut needed = BTreeMap::new();
-        let mut next = vec![root.clone()];
-        while let Some(id) = next.pop() {
-            // Neither for builds nor for tests.
-            let normal = |edge: &&Value| {
-                edge["dep_kinds"]
-                    .as_array()
-                    .is_some_and(|kinds| kinds.iter().any(|kind| kind["kind"].is_null()))
-            };
-            let edges = nodes.get(&id)?["deps"].as_array()?.iter().filter(normal);
-            let edges: BTreeSet<String> =
-                edges.map(|edge| edge["pkg"].as_str().map(str::to_owned)).collect::<Option<_>>()?;
-            next.extend(edges.iter().filter(|id| !needed.contains_key(*id)).cloned());
-            needed.insert(id, edges);
-        }
-        let reference = |id: &String| reference(packages.get(id)?);
+    fn resolve(
+        metadata: &Value,
+        linked: &BTreeSet<[&str; 2]>,
+        checksums: &BTreeMap<[&str; 2], &str>,
+    ) -> Option<Self> {
+        let packages = metadata["packages"].as_array()?.iter();
+        let packages =
+            packages.filter(|one| identity(one).is_some_and(|one| linked.contains(&one)));
+        let packages: BTreeMap<_, _> =
+            packages.map(|one| Some((one["id"].as_str()?, one))).collect::<Option<_>>()?;
         let mut components = BTreeMap::new();
         let mut dependencies = BTreeMap::new();
-        for (id, edges) in &needed {
-            let on: BTreeSet<String> = edges.iter().map(reference).collect::<Option<_>>()?;
-            let own = reference(id)?;
+        for node in metadata["resolve"]["nodes"].as_array()? {
+            let Some(package) = packages.get(node["id"].as_str()?) else { continue };
+            // Neither for builds nor for tests.
+            let normal = |edge: &&Value| {
+                let kinds = edge["dep_kinds"].as_array();
+                kinds.is_some_and(|kinds| kinds.iter().any(|kind| kind["kind"].is_null()))
+            };
+            let on = node["deps"].as_array()?.iter().filter(normal);
+            let on = on.filter_map(|edge| packages.get(edge["pkg"].as_str()?));
+            let on: BTreeSet<String> = on.map(|one| reference(one)).collect::<Option<_>>()?;
+            let own = reference(package)?;
             dependencies.insert(own.clone(), json!({ "ref": own, "dependsOn": on }));
-            if id != root {
-                let component = component(packages.get(id)?, checksums)?;
-                components.insert(own, component);
+            if package["name"] != "jwt-gate" {
+                components.insert(own, component(package, checksums)?);
             }
         }
+        let gate = packages.values().find(|package| package["name"] == "jwt-gate")?;
         Some(Self {
             version: gate["version"].as_str()?.to_owned(),
             components: components.into_values().collect(),
@@ -106,13 +102,31 @@ impl Sources {
     }
 }
 
+/// The graph of the whole workspace: it has what features need that only tests or commands ask for.
 fn metadata(workspace: &Path) -> Result<Value, String> {
+    let flags = ["metadata", "--format-version=1", "--locked", "--filter-platform", TARGET];
+    serde_json::from_str(&ask_cargo(workspace, &flags)?).map_err(|error| error.to_string())
+}
+
+/// What the module is really built from, a package a line: `NAME vVERSION …`.
+fn tree(workspace: &Path) -> Result<String, String> {
+    let flags = "tree --locked -p jwt-gate -e normal --prefix none --format {p} --target";
+    let flags: Vec<&str> = flags.split(' ').chain([TARGET]).collect();
+    ask_cargo(workspace, &flags)
+}
+
+fn name_and_version(line: &str) -> Option<[&str; 2]> {
+    let mut words = line.split(' ');
+    Some([words.next()?, words.next()?.strip_prefix('v')?])
+}
+
+fn ask_cargo(workspace: &Path, flags: &[&str]) -> Result<String, String> {
     let output = cargo(workspace)
-        .args(["metadata", "--format-version=1", "--locked", "--filter-platform", TARGET])
+        .args(flags)
         .output()
         .map_err(|error| format!("cannot run cargo: {error}"))?;
     match output.status.success() {
-        true => serde_json::from_slice(&output.stdout).map_err(|error| error.to_string()),
+        true => String::from_utf8(output.stdout).map_err(|error| error.to_string()),
         false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
     }
 }
@@ -132,14 +146,18 @@ fn checksums(lock: &str) -> BTreeMap<[&str; 2], &str> {
         .collect()
 }
 
+fn identity(package: &Value) -> Option<[&str; 2]> {
+    Some([package["name"].as_str()?, package["version"].as_str()?])
+}
+
 /// The package's URL; a `+` in a version stands for a space in one.
 fn reference(package: &Value) -> Option<String> {
-    let [name, version] = [package["name"].as_str()?, package["version"].as_str()?];
+    let [name, version] = identity(package)?;
     Some(format!("pkg:cargo/{name}@{}", version.replace('+', "%2B")))
 }
 
 fn component(package: &Value, checksums: &BTreeMap<[&str; 2], &str>) -> Option<Value> {
-    let [name, version] = [package["name"].as_str()?, package["version"].as_str()?];
+    let [name, version] = identity(package)?;
     let reference = reference(package)?;
     let mut component = json!({
         "type": "library",
@@ -174,7 +192,7 @@ mod tests {
             assert!(names.contains(&name), "{name}: {names:?}");
         }
         // Of the tests, the demo and these commands.
-        for name in ["axum", "proptest", "tar", "tokio", "wat"] {
+        for name in ["axum", "proptest", "simd-adler32", "tar", "tokio", "wat"] {
             assert!(!names.contains(&name), "{name}");
         }
         for one in components {

@@ -1,14 +1,18 @@
 //! What the gate can do beyond the native filter, one thing at a time.
 
-use jwt_gate_demo::keys::SigningKey;
+use std::time::UNIX_EPOCH;
+
+use jwt_gate_demo::keys::{Alg, SigningKey, base64url};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use super::{Filter, POOL, Scene, claims, provider, scene};
 
 const GATES: &[Filter] = &[Filter::None, Filter::Gate, Filter::GateCached];
 
-/// The plain gate, and the same with each feature.
-pub(crate) fn all(key: &SigningKey) -> Vec<Scene> {
+/// The plain gate, and the same with each feature; `uses`: how many tokens and proofs there are that
+/// pass once.
+pub(crate) fn all(key: &SigningKey, uses: u64) -> Vec<Scene> {
     let tokens: Vec<String> = (0..POOL).map(|index| key.sign(&claims(index, 400))).collect();
     let mut scenes = Vec::new();
     for (name, changes) in features() {
@@ -19,7 +23,73 @@ pub(crate) fn all(key: &SigningKey) -> Vec<Scene> {
         let scene = scene(name, configuration, tokens.clone(), 200);
         scenes.push(Scene { filters: GATES, ..scene });
     }
+    scenes.extend(possession(key, uses));
     scenes
+}
+
+/// Tokens that pass once, and tokens that are bound to a certificate or a key.
+fn possession(key: &SigningKey, uses: u64) -> Vec<Scene> {
+    let with = |name: &str, value: Value| {
+        let mut configuration = provider(&[key]);
+        configuration["providers"]["p"][name] = value;
+        configuration["replay_memory"] = json!({ "max_entries": 4_194_304 });
+        configuration
+    };
+    let once = (0..uses).map(|index| key.sign(&claims(index, 400))).collect();
+    let once = scene(
+        "each token once",
+        with("single_use", json!({ "max_lifetime": "86400s" })),
+        once,
+        200,
+    );
+    let once = Scene { filters: &[Filter::None, Filter::Gate], ..once };
+
+    let digest = base64url([0; 32]);
+    let bound = |cnf: Value| {
+        move |index: u64| {
+            let mut claims = claims(index, 400);
+            claims["cnf"] = cnf.clone();
+            key.sign(&claims)
+        }
+    };
+    let certified: Vec<String> = (0..POOL).map(bound(json!({ "x5t#S256": digest }))).collect();
+    // Envoy would take the usual one out.
+    let header = format!("x-client-cert: Hash={}\r\n\r\n", "0".repeat(64));
+    let mtls = json!({ "mtls": { "from_header": "x-client-cert" } });
+    let mut certificate =
+        scene("bound to a certificate", with("sender_constraint", mtls), certified, 200);
+    let add = |request: &mut Vec<u8>, header: &str| {
+        request.truncate(request.len().saturating_sub(2));
+        request.extend_from_slice(header.as_bytes());
+    };
+    for request in certificate.requests.iter_mut().chain(&mut certificate.known) {
+        add(request, &header);
+    }
+
+    let client = SigningKey::generate(Alg::ES256, "client");
+    let token = bound(json!({ "jkt": client.thumbprint() }))(0);
+    let dpop = json!({ "dpop": { "max_age": "3600s" } });
+    let mut proven = scene(
+        "bound to a key, with a proof",
+        with("sender_constraint", dpop),
+        vec![token.clone()],
+        200,
+    );
+    let now = UNIX_EPOCH.elapsed().unwrap_or_default().as_secs();
+    let ath = base64url(Sha256::digest(&token));
+    // Known tokens, each with a proof of its own.
+    let first = String::from_utf8_lossy(&proven.known[0]).replace("Bearer ", "DPoP ").into_bytes();
+    proven.known = (0..uses)
+        .map(|index| {
+            let proof = client.prove(&json!({ "jti": format!("{index}"), "htm": "GET",
+                "htu": "http://api.example/orders", "iat": now, "ath": ath }));
+            let mut request = first.clone();
+            add(&mut request, &format!("dpop: {proof}\r\n\r\n"));
+            request
+        })
+        .collect();
+    let proven = Scene { filters: &[Filter::None, Filter::GateCached], ..proven };
+    vec![once, Scene { filters: GATES, ..certificate }, proven]
 }
 
 /// The first is the plain gate.

@@ -1,0 +1,118 @@
+//! Requests that may pass once what they use up is written down: the very last step, after which
+//! nothing can refuse them.
+//!
+//! The engine never calls the host: it hands out a [`Spending`], whose uses the host writes down, and
+//! is told when that is done. What could not be written down counts as a bad token then, and the
+//! request is decided about once more, so that alternatives and lenient requirements mean what they
+//! always mean.
+
+use std::rc::Rc;
+
+use crate::denial::{Denial, Misuse, Reason};
+use crate::engine::Engine;
+use crate::engine::effect::{Counter, Decision};
+use crate::policy::evaluate::{Patience, Permit, Verdict};
+use crate::request::RequestHead;
+use crate::single_use::{Kind, Mark, Memory, NotUsed, SharedData, Use};
+use crate::time::UnixTime;
+
+/// A request that may pass when its uses are written down.
+#[derive(Debug, Eq, PartialEq)]
+pub struct Spending {
+    head: RequestHead,
+    arrived: UnixTime,
+    permit: Permit,
+    memory: Rc<Memory>,
+    /// Written down for this very request.
+    spent: Vec<Mark>,
+    /// What cannot be used, and why.
+    refused: Vec<(Mark, Reason)>,
+}
+
+impl Spending {
+    /// Writes down what the request uses up, up to the first that cannot be.
+    pub fn carry_out<S: SharedData>(&mut self, now: UnixTime, shared: &mut S) {
+        while let Some(one) = self.left().copied() {
+            match self.memory.spend(&one, now, shared) {
+                Ok(()) => self.spent.push(one.mark),
+                Err(why) => {
+                    self.refused.push((one.mark, reason(one.kind, why)));
+                    return;
+                }
+            }
+        }
+    }
+
+    fn left(&self) -> Option<&Use> {
+        self.permit.uses().iter().find(|one| !self.spent.contains(&one.mark))
+    }
+}
+
+fn reason(kind: Kind, why: NotUsed) -> Reason {
+    match (why, kind) {
+        (NotUsed::Again, Kind::Proof) => Reason::Misused(Misuse::ProofReplayed),
+        (NotUsed::Again, Kind::Token) => Reason::Misused(Misuse::Replayed),
+        (NotUsed::Full, _) => Reason::Misused(Misuse::MemoryFull),
+        (NotUsed::Failed, _) => Reason::HostFailed,
+    }
+}
+
+impl Engine {
+    /// A request whose uses are to be written down.
+    pub(super) fn spending(
+        &self,
+        head: RequestHead,
+        arrived: UnixTime,
+        permit: Permit,
+    ) -> Box<Spending> {
+        let memory = self.policy.as_ref().map(|policy| Rc::clone(&policy.replay_memory));
+        // Without a policy nobody has a permit.
+        let memory = memory.unwrap_or_else(|| Rc::new(Memory::new(0, "")));
+        let (spent, refused) = (Vec::new(), Vec::new());
+        Box::new(Spending { head, arrived, permit, memory, spent, refused })
+    }
+
+    /// The host did with these uses what it could: what becomes of the request.
+    pub fn handle_spent(&mut self, mut spending: Box<Spending>) -> Decision {
+        let mut reported = None;
+        if let Some(left) = spending.left().map(|one| one.mark) {
+            if spending.refused.iter().all(|(mark, _)| *mark != left) {
+                // The host did nothing at all.
+                spending.refused.push((left, Reason::HostFailed));
+            }
+            let Spending { head, arrived, refused, .. } = &*spending;
+            match self.evaluate(head, *arrived, Patience::Exhausted, refused) {
+                Verdict::Allow(permit) => {
+                    spending.permit = permit;
+                    // Never what was refused: each round leaves less to be spent.
+                    if spending.left().is_some() {
+                        return Decision::Spend(spending);
+                    }
+                }
+                Verdict::Report { permit, denial, .. } => {
+                    self.report(&denial);
+                    reported = Some(denial.reason);
+                    spending.permit = permit;
+                }
+                Verdict::Deny(denial) => return self.refuse(&spending, denial),
+                // Nobody waits whose patience is exhausted.
+                Verdict::Wait(_) => {
+                    return self.refuse(&spending, Reason::KeysUnavailable.into());
+                }
+            }
+        }
+        let Spending { head, arrived, permit, refused, .. } = *spending;
+        self.count(Counter::Allowed);
+        let edits = permit.into_edits();
+        let live = reported.map_or(Ok(&edits), Err);
+        self.consult_shadow(&head, arrived, live, &refused);
+        Decision::Forward(edits)
+    }
+
+    fn refuse(&mut self, spending: &Spending, denial: Denial) -> Decision {
+        let Spending { head, arrived, refused, .. } = spending;
+        let rejection = self.reject(denial, head);
+        self.consult_shadow(head, *arrived, Err(rejection.reason), refused);
+        Decision::Reject(rejection)
+    }
+}

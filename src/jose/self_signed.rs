@@ -1,0 +1,152 @@
+//! A JWS that brings the key along that verifies it, as proofs of possession do (RFC 9449 section
+//! 4.2). What it says is said by whoever has that key, whoever that is: the thumbprint must be one that
+//! somebody else vouches for. Never for tokens, whose keys are their issuer's.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use crate::jose::algorithm::Family;
+use crate::jose::header::Header;
+use crate::jose::jwk::{Jwk, KeyStrength};
+use crate::jose::jws::{NotVerified, Parts, SignedJws, UnverifiedJws, VerifiedPayload};
+use crate::json::{Members, Node};
+
+/// What only a private or a secret key has (RFC 7518 section 6, RFC 8037 section 2).
+const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+
+/// A JWS of a good form with a public key in its header.
+pub struct SelfSigned<'a> {
+    key: Jwk,
+    thumbprint: String,
+    jws: SignedJws<'a>,
+}
+
+impl<'a> SelfSigned<'a> {
+    /// Reads it. None: it is malformed, its algorithm is none for public keys, or its key is not one
+    /// that can be used with it.
+    pub fn parse(parts: &'a Parts<'_>) -> Option<Self> {
+        let jws = UnverifiedJws::parse(parts).ok()?.decode_signature().ok()?;
+        let algorithm = jws.header().algorithm;
+        if matches!(algorithm.family, Family::Hmac(_)) {
+            return None;
+        }
+        let Ok(Node::Object(header)) = Node::parse(parts.header_json()) else { return None };
+        let jwk = header.get("jwk")?.to_value();
+        let members = jwk.as_object()?;
+        if PRIVATE.iter().any(|name| members.contains_key(*name)) {
+            return None;
+        }
+        let key = Jwk::parse(&jwk, KeyStrength::Required).ok()?;
+        let thumbprint = thumbprint(&jwk).filter(|_| key.fits(algorithm))?;
+        Some(Self { key, thumbprint, jws })
+    }
+
+    /// Its header.
+    pub fn header(&self) -> &Header {
+        self.jws.header()
+    }
+
+    /// The thumbprint of its key, by SHA-256.
+    pub fn thumbprint(&self) -> &str {
+        &self.thumbprint
+    }
+
+    /// What it says. Until its signature is checked, that may only serve to refuse it.
+    pub fn unverified_claims(&self) -> &Members<'a> {
+        self.jws.unverified_claims()
+    }
+
+    /// Checks the signature.
+    pub fn verify(self) -> Result<VerifiedPayload<'a>, NotVerified> {
+        self.jws.verify(std::iter::once(&self.key))
+    }
+}
+
+/// The thumbprint of a public key by SHA-256 (RFC 7638), base64url. It is one of the texts as they
+/// stand: a key in another spelling has another.
+pub fn thumbprint(jwk: &Value) -> Option<String> {
+    let text = |name| jwk.get(name).and_then(Value::as_str);
+    // Section 3.2: what is required of each kind, in the order of the names.
+    let names: &[&str] = match text("kty")? {
+        "EC" => &["crv", "kty", "x", "y"],
+        "OKP" => &["crv", "kty", "x"],
+        "RSA" => &["e", "kty", "n"],
+        _ => return None,
+    };
+    let mut members = Vec::new();
+    for name in names {
+        members.push(format!("\"{name}\":{}", serde_json::to_string(text(name)?).ok()?));
+    }
+    let canonical = format!("{{{}}}", members.join(","));
+    Some(URL_SAFE_NO_PAD.encode(Sha256::digest(canonical)))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// RFC 9449 figure 13, with its lines joined.
+    const PROOF: &str = "eyJ0eXAiOiJkcG9wK2p3dCIsImFsZyI6IkVTMjU2IiwiandrIjp7Imt0eSI6IkVDIiwieCI6Imw4dEZyaHgtMzR0VjNoUklDUkRZOXpDa0RscEJoRjQyVVFVZldWQVdCRnMiLCJ5IjoiOVZFNGpmX09rX282NHpiVFRsY3VOSmFqSG10NnY5VERWclUwQ2R2R1JEQSIsImNydiI6IlAtMjU2In19.eyJqdGkiOiJlMWozVl9iS2ljOC1MQUVCIiwiaHRtIjoiR0VUIiwiaHR1IjoiaHR0cHM6Ly9yZXNvdXJjZS5leGFtcGxlLm9yZy9wcm90ZWN0ZWRyZXNvdXJjZSIsImlhdCI6MTU2MjI2MjYxOCwiYXRoIjoiZlVIeU8ycjJaM0RaNTNFc05yV0JiMHhXWG9hTnk1OUlpS0NBcWtzbVFFbyJ9.2oW9RP35yRqzhrtNP86L-Ey71EOptxRimPPToA1plemAgR6pxHF8y6-yqyVnmcw6Fy1dqd-jfxSYoMxhAJpLjA";
+
+    #[test]
+    fn rfc9449_figure_13() {
+        let parts = Parts::of(PROOF.as_bytes()).unwrap();
+        let proof = SelfSigned::parse(&parts).unwrap();
+        assert_eq!(proof.header().typ.as_deref(), Some("dpop+jwt"));
+        // Figure 9.
+        assert_eq!(proof.thumbprint(), "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I");
+        let payload = proof.verify().unwrap();
+        let ath =
+            URL_SAFE_NO_PAD.encode(Sha256::digest("Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxU"));
+        assert_eq!(payload.claims().get("ath").and_then(Node::as_text), Some(ath.as_str()));
+        // Another signature.
+        let changed = PROOF.replace("2oW9", "3oW9");
+        let parts = Parts::of(changed.as_bytes()).unwrap();
+        assert!(SelfSigned::parse(&parts).unwrap().verify().is_err());
+    }
+
+    /// RFC 7638 section 3.1.
+    #[test]
+    fn rfc7638_thumbprint() {
+        let n = "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw";
+        let jwk = json!({ "kty": "RSA", "n": n, "e": "AQAB", "alg": "RS256", "kid": "2011-04-29" });
+        let expected = "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs";
+        assert_eq!(thumbprint(&jwk).as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn keys_that_are_no_public_ones_are_refused() {
+        let header = |jwk: Value| json!({ "typ": "dpop+jwt", "alg": "ES256", "jwk": jwk });
+        let (x, y) = (
+            "l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs",
+            "9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA",
+        );
+        let good = json!({ "kty": "EC", "crv": "P-256", "x": x, "y": y });
+        let read = |header: &Value| {
+            let token = format!("{}.e30.AA", URL_SAFE_NO_PAD.encode(header.to_string()));
+            SelfSigned::parse(&Parts::of(token.as_bytes()).unwrap()).is_some()
+        };
+        assert!(read(&header(good.clone())));
+        for (name, value) in [("d", "AA"), ("k", "AA"), ("x", y), ("crv", "P-384"), ("use", "enc")]
+        {
+            let mut bad = good.clone();
+            bad[name] = json!(value);
+            assert!(!read(&header(bad)), "{name}");
+        }
+        let mut nameless = good.clone();
+        nameless.as_object_mut().unwrap().remove("crv");
+        assert!(!read(&header(nameless)), "the thumbprint needs it");
+        let secret = json!({ "kty": "oct", "k": "A".repeat(64) });
+        for bad in [json!(null), json!("x"), json!({}), json!([good.clone()]), secret.clone()] {
+            assert!(!read(&header(bad)));
+        }
+        assert!(!read(&json!({ "alg": "HS256", "jwk": secret })));
+        assert!(!read(&json!({ "alg": "none", "jwk": good })));
+        assert!(!read(&json!({ "alg": "ES256" })));
+        assert!(!read(&json!({ "alg": "ES256", "jwk": good, "crit": ["jwk"] })));
+    }
+}
