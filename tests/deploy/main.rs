@@ -54,7 +54,9 @@ pub(crate) fn read(path: &Path) -> Vec<Value> {
 
 fn manifests() -> Vec<Manifest> {
     let mut manifests = Vec::new();
-    for folder in ["istio", "envoy-gateway", "higress"].map(|name| folder().join(name)) {
+    for folder in
+        ["istio", "envoy-gateway", "higress", "kubernetes"].map(|name| folder().join(name))
+    {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             let file = path.strip_prefix(self::folder()).unwrap().to_str().unwrap().to_owned();
@@ -84,7 +86,7 @@ fn manifests_fit_the_definitions_of_their_kinds() {
             "apiVersion!": "text",
             "kind!": "text",
             "metadata!": { "name!": name, "namespace!": name, "labels": { "*": "text" } },
-            "spec!": spec,
+            (if kind == "v1 ConfigMap" { "data!" } else { "spec!" }): spec,
         });
         assert_eq!(schema::errors(&schema, &value), [""; 0], "{file}: {kind}");
     }
@@ -239,6 +241,31 @@ fn the_migration_keeps_its_meaning() {
         ("POST", "/orders", Some(&clerk), "pass"),
     ] {
         assert_eq!(gate.ask(method, path, token.map(String::as_str)), expected, "{method} {path}");
+    }
+}
+
+/// The pod's Envoy has the configuration that another test runs, and a module that was checked.
+#[test]
+fn the_deployment_runs_what_was_tested() {
+    let manifests = of("kubernetes/gate.yaml");
+    let one = |kind: &str| &manifests.iter().find(|one| one.is(kind)).unwrap().value;
+    let tested = fs::read_to_string(folder().join("envoy/static.yaml")).unwrap();
+    assert_eq!(one("ConfigMap")["data"], json!({ "envoy.yaml": tested }));
+    let template = &one("Deployment")["spec"]["template"];
+    assert_eq!(template["metadata"]["labels"], one("Service")["spec"]["selector"]);
+    let pod = &template["spec"];
+    assert_eq!(pod["volumes"][0]["configMap"]["name"], one("ConfigMap")["metadata"]["name"]);
+    let [first, envoy] = ["initContainers", "containers"].map(|field| &pod[field][0]);
+    assert!(first["args"][0].as_str().unwrap().contains("sha256sum -c"));
+    let image = format!("envoyproxy/envoy:v{}", jwt_gate_demo::envoy::PINNED);
+    assert_eq!(envoy["image"], image);
+    let mounted: Vec<_> = envoy["volumeMounts"].as_array().unwrap().iter().collect();
+    let paths = mounted.iter().map(|mount| mount["mountPath"].as_str().unwrap());
+    assert_eq!(paths.collect::<Vec<_>>(), ["/etc/envoy/envoy.yaml", "/etc/envoy/jwt_gate.wasm"]);
+    for container in [first, envoy] {
+        let narrow = &container["securityContext"];
+        assert_eq!(narrow["allowPrivilegeEscalation"], false);
+        assert_eq!(narrow["readOnlyRootFilesystem"], true);
     }
 }
 
