@@ -57,6 +57,9 @@ use crate::request::{PropertyPath, RequestHead};
 use crate::single_use::Memory;
 use crate::sorted;
 
+/// A quarter as much as all issuers' keys have.
+const CLIENTS_SHARE: usize = 4;
+
 /// The place of a provider in [`Policy::providers`].
 pub type ProviderIndex = usize;
 
@@ -81,6 +84,8 @@ pub struct Policy {
     identity_parameters: Vec<Vec<u8>>,
     /// What all keys have for their tables.
     pub table_memory: Rc<TableMemory>,
+    /// What keys of clients have: of their own, so that many clients do not make issuers' keys slow.
+    client_table_memory: Rc<TableMemory>,
     /// Where uses are remembered that must be the only ones.
     pub replay_memory: Rc<Memory>,
     policies: Option<Policies>,
@@ -214,6 +219,7 @@ impl Policy {
                 _ => 503,
             },
             providers,
+            client_table_memory: Rc::new(table_memory.share(CLIENTS_SHARE)),
             table_memory: Rc::clone(table_memory),
             replay_memory: possession::memory(config.replay_memory, &config.key_sharing.secret),
             starts: rules.iter().map(|rule| rule.matcher.start()).collect(),

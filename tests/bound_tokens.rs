@@ -169,6 +169,35 @@ fn proofs_must_be_well_made_and_of_the_key() {
     assert_eq!(scene.ask(&token, &[&good]), "401 dpop_replayed", "its `jti` was used");
 }
 
+/// A client's key is kept with its token, and gets a table as keys of issuers do. What is kept proves
+/// nothing by itself.
+#[test]
+fn a_key_that_proved_itself_must_prove_itself_again() {
+    for alg in [Alg::ES256, Alg::EdDSA] {
+        let mut scene = Scene::new(json!({ "algorithms": ["ES256", "EdDSA"] }), json!({}));
+        scene.client = SigningKey::generate(alg, "");
+        let token = scene.token();
+        let mut good = Vec::new();
+        for _ in 0..8 {
+            let claims = scene.claims(&token);
+            good.push(scene.client.prove(&claims));
+            assert_eq!(scene.ask(&token, &[good.last().unwrap()]), "pass");
+            // Another proof's signature.
+            let claims = scene.claims(&token);
+            let proof = scene.client.prove(&claims);
+            let (input, _) = proof.rsplit_once('.').unwrap();
+            let (_, signature) = good[0].rsplit_once('.').unwrap();
+            let forged = format!("{input}.{signature}");
+            assert_eq!(scene.ask(&token, &[&forged]), "401 dpop_signature_invalid");
+            let stranger = SigningKey::generate(alg, "");
+            let claims = scene.claims(&token);
+            let strange = stranger.prove(&claims);
+            assert_eq!(scene.ask(&token, &[&strange]), "401 dpop_key_mismatch");
+        }
+        assert_eq!(scene.ask(&token, &[&good[7]]), "401 dpop_replayed");
+    }
+}
+
 #[test]
 fn bound_tokens_are_no_bearer_tokens() {
     let locations = json!({ "from_params": ["t"], "from_cookies": ["t"],

@@ -18,15 +18,26 @@ const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
 /// A JWS of a good form with a public key in its header.
 pub struct SelfSigned<'a> {
-    key: Jwk,
+    /// None: it is the one that is known.
+    key: Option<Jwk>,
     thumbprint: String,
     jws: SignedJws<'a>,
+}
+
+/// A key that has signed something before, by its thumbprint. Reading a key takes as long as checking
+/// many signatures of one that is used to it.
+#[derive(Clone, Copy)]
+pub struct KnownKey<'a> {
+    /// Its thumbprint, by SHA-256.
+    pub thumbprint: &'a str,
+    /// The key, once it has signed something.
+    pub key: Option<&'a Jwk>,
 }
 
 impl<'a> SelfSigned<'a> {
     /// Reads it. None: it is malformed, its algorithm is none for public keys, or its key is not one
     /// that can be used with it.
-    pub fn parse(parts: &'a Parts<'_>) -> Option<Self> {
+    pub fn parse(parts: &'a Parts<'_>, known: KnownKey<'_>) -> Option<Self> {
         let jws = UnverifiedJws::parse(parts).ok()?.decode_signature().ok()?;
         let algorithm = jws.header().algorithm;
         if matches!(algorithm.family, Family::Hmac(_)) {
@@ -38,8 +49,14 @@ impl<'a> SelfSigned<'a> {
         if PRIVATE.iter().any(|name| members.contains_key(*name)) {
             return None;
         }
-        let key = Jwk::parse(&jwk, KeyStrength::Required).ok()?;
-        let thumbprint = thumbprint(&jwk).filter(|_| key.fits(algorithm))?;
+        let thumbprint = thumbprint(&jwk)?;
+        let key = match known.key.filter(|_| known.thumbprint == thumbprint) {
+            Some(key) => key.fits(algorithm).then_some(None)?,
+            None => {
+                let own = Jwk::parse(&jwk, KeyStrength::Required).ok()?;
+                Some(own).filter(|own| own.fits(algorithm)).map(Some)?
+            }
+        };
         Some(Self { key, thumbprint, jws })
     }
 
@@ -58,9 +75,14 @@ impl<'a> SelfSigned<'a> {
         self.jws.unverified_claims()
     }
 
-    /// Checks the signature.
-    pub fn verify(self) -> Result<VerifiedPayload<'a>, NotVerified> {
-        self.jws.verify(std::iter::once(&self.key))
+    /// Checks the signature, with the key that is known if the header has that one. Returns the key
+    /// that is not known yet.
+    pub fn verify(
+        self,
+        known: KnownKey<'_>,
+    ) -> Result<(VerifiedPayload<'a>, Option<Jwk>), NotVerified> {
+        let payload = self.jws.verify(self.key.as_ref().or(known.key).into_iter())?;
+        Ok((payload, self.key))
     }
 }
 
@@ -92,21 +114,30 @@ mod tests {
     /// RFC 9449 figure 13, with its lines joined.
     const PROOF: &str = "eyJ0eXAiOiJkcG9wK2p3dCIsImFsZyI6IkVTMjU2IiwiandrIjp7Imt0eSI6IkVDIiwieCI6Imw4dEZyaHgtMzR0VjNoUklDUkRZOXpDa0RscEJoRjQyVVFVZldWQVdCRnMiLCJ5IjoiOVZFNGpmX09rX282NHpiVFRsY3VOSmFqSG10NnY5VERWclUwQ2R2R1JEQSIsImNydiI6IlAtMjU2In19.eyJqdGkiOiJlMWozVl9iS2ljOC1MQUVCIiwiaHRtIjoiR0VUIiwiaHR1IjoiaHR0cHM6Ly9yZXNvdXJjZS5leGFtcGxlLm9yZy9wcm90ZWN0ZWRyZXNvdXJjZSIsImlhdCI6MTU2MjI2MjYxOCwiYXRoIjoiZlVIeU8ycjJaM0RaNTNFc05yV0JiMHhXWG9hTnk1OUlpS0NBcWtzbVFFbyJ9.2oW9RP35yRqzhrtNP86L-Ey71EOptxRimPPToA1plemAgR6pxHF8y6-yqyVnmcw6Fy1dqd-jfxSYoMxhAJpLjA";
 
+    const NOBODY: KnownKey<'_> = KnownKey { thumbprint: "", key: None };
+
     #[test]
     fn rfc9449_figure_13() {
         let parts = Parts::of(PROOF.as_bytes()).unwrap();
-        let proof = SelfSigned::parse(&parts).unwrap();
+        let proof = SelfSigned::parse(&parts, NOBODY).unwrap();
         assert_eq!(proof.header().typ.as_deref(), Some("dpop+jwt"));
         // Figure 9.
         assert_eq!(proof.thumbprint(), "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I");
-        let payload = proof.verify().unwrap();
+        let (payload, key) = proof.verify(NOBODY).unwrap();
         let ath =
             URL_SAFE_NO_PAD.encode(Sha256::digest("Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxU"));
         assert_eq!(payload.claims().get("ath").and_then(Node::as_text), Some(ath.as_str()));
+        // Known by its thumbprint, the key serves again; by another one's, it is read anew.
+        let thumbprint = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I";
+        for (thumbprint, is_new) in [(thumbprint, false), ("another", true)] {
+            let known = KnownKey { thumbprint, key: key.as_ref() };
+            let proof = SelfSigned::parse(&parts, known).unwrap();
+            assert_eq!(proof.verify(known).unwrap().1.is_some(), is_new);
+        }
         // Another signature.
         let changed = PROOF.replace("2oW9", "3oW9");
         let parts = Parts::of(changed.as_bytes()).unwrap();
-        assert!(SelfSigned::parse(&parts).unwrap().verify().is_err());
+        assert!(SelfSigned::parse(&parts, NOBODY).unwrap().verify(NOBODY).is_err());
     }
 
     /// RFC 7638 section 3.1.
@@ -128,7 +159,7 @@ mod tests {
         let good = json!({ "kty": "EC", "crv": "P-256", "x": x, "y": y });
         let read = |header: &Value| {
             let token = format!("{}.e30.AA", URL_SAFE_NO_PAD.encode(header.to_string()));
-            SelfSigned::parse(&Parts::of(token.as_bytes()).unwrap()).is_some()
+            SelfSigned::parse(&Parts::of(token.as_bytes()).unwrap(), NOBODY).is_some()
         };
         assert!(read(&header(good.clone())));
         for (name, value) in [("d", "AA"), ("k", "AA"), ("x", y), ("crv", "P-384"), ("use", "enc")]

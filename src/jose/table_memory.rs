@@ -35,6 +35,11 @@ impl TableMemory {
         Self { most: octets as usize, taken: Cell::default() }
     }
 
+    /// Another purse, of a fraction of the octets that are in this one at most.
+    pub fn share(&self, fraction: usize) -> Self {
+        Self { most: self.most.checked_div(fraction).unwrap_or_default(), taken: Cell::default() }
+    }
+
     /// Octets of the tables there are.
     pub fn taken(&self) -> usize {
         self.taken.get()

@@ -82,6 +82,11 @@ impl Budget {
         self.bad_list.get()
     }
 
+    /// Takes note of such a key.
+    pub(super) fn note_distrusted_key(&self) {
+        self.distrusted.set(true);
+    }
+
     /// Takes one signature check; false when there was none left.
     pub(super) fn spend_signature(&self) -> bool {
         spend(&self.signatures, 1)

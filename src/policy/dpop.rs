@@ -15,8 +15,9 @@ use crate::extract::TokenLocation;
 use crate::jose::algorithm::{ALGORITHMS, Algorithm, Family, Hash};
 use crate::jose::base64url;
 use crate::jose::hmac_key::HmacKey;
+use crate::jose::jwk::Jwk;
 use crate::jose::jws::Parts;
-use crate::jose::self_signed::SelfSigned;
+use crate::jose::self_signed::{KnownKey, SelfSigned};
 use crate::json::{Members, Node};
 use crate::policy::dpop_target::Origins;
 use crate::policy::evaluate::Evaluation;
@@ -150,7 +151,8 @@ impl Evaluation<'_> {
         }
         let malformed = || misused(Misuse::ProofMalformed);
         let parts = Parts::of(proof).map_err(|_| malformed())?;
-        let proof = SelfSigned::parse(&parts).ok_or_else(malformed)?;
+        let known = KnownKey { thumbprint: &key.jkt, key: key.proven.0.get() };
+        let proof = SelfSigned::parse(&parts, known).ok_or_else(malformed)?;
         let typ = proof.header().typ.as_deref();
         if !typ.is_some_and(|typ| typ.eq_ignore_ascii_case(TYPE)) {
             return Err(malformed());
@@ -187,7 +189,15 @@ impl Evaluation<'_> {
         if !self.budget.spend_signature() {
             return Err(Reason::TooManyTokens.into());
         }
-        proof.verify().map_err(|_| misused(Misuse::ProofSignature))?;
+        let (_, new) = proof.verify(known).map_err(|_| misused(Misuse::ProofSignature))?;
+        if let Some(mut new) = new {
+            new.share_memory(&self.policy.client_table_memory);
+            // Nobody else has set it: this is the only thread.
+            let _ = key.proven.0.set(new);
+        }
+        if key.proven.0.get().is_some_and(Jwk::is_distrusted) {
+            self.budget.note_distrusted_key();
+        }
         Ok(Use { kind: Kind::Proof, mark, until })
     }
 }

@@ -3,6 +3,8 @@
 //!
 //! A token that is known from before is asked the same: what of it never changes is kept with it.
 
+use std::cell::OnceCell;
+use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -16,6 +18,7 @@ use crate::config::reader::Errors;
 use crate::denial::{Denial, DpopScheme, Misuse, Reason};
 use crate::extract::TokenLocation;
 use crate::jose::base64url;
+use crate::jose::jwk::Jwk;
 use crate::jose::jws::VerifiedPayload;
 use crate::json::Node;
 use crate::policy::certificate::Mtls;
@@ -75,7 +78,27 @@ enum Confirmation {
 pub(super) struct BoundKey {
     pub(super) jkt: String,
     pub(super) ath: String,
+    pub(super) proven: ProvenKey,
 }
+
+/// The key itself, from its first good proof on: it lives as long as the token is known.
+#[derive(Clone, Default)]
+pub(super) struct ProvenKey(pub(super) Rc<OnceCell<Jwk>>);
+
+impl fmt::Debug for ProvenKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.get().is_some() { "proven" } else { "not proven" })
+    }
+}
+
+/// What is remembered of a token changes nothing of what it is.
+impl PartialEq for ProvenKey {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for ProvenKey {}
 
 /// What a request uses up, and what travels on with a token.
 #[derive(Default)]
@@ -94,6 +117,17 @@ pub(super) fn memory(wire: config::possession::ReplayMemory, secret: &str) -> Rc
 pub(super) fn longest_life(wire: &config::Provider) -> Option<Duration> {
     let own = wire.single_use.map(|own| own.max_lifetime.unwrap_or(DEFAULT_LIFETIME));
     own.into_iter().chain(wire.max_lifetime).min()
+}
+
+impl Binding {
+    /// What it takes, roughly, in octets: most of it is the client's key, which may be one of RSA.
+    pub(super) fn octets(&self) -> usize {
+        const OF_A_KEY: usize = 4096;
+        match &self.confirmation {
+            Confirmation::Owner { key: Some(_), .. } => OF_A_KEY,
+            _ => 0,
+        }
+    }
 }
 
 impl Possession {
@@ -163,7 +197,8 @@ impl Sender {
                 // RFC 9449 section 6.1.
                 "jkt" if self.dpop.is_some() => {
                     let ath = URL_SAFE_NO_PAD.encode(Sha256::digest(token));
-                    key = Some(BoundKey { jkt: text.to_owned(), ath });
+                    let proven = ProvenKey::default();
+                    key = Some(BoundKey { jkt: text.to_owned(), ath, proven });
                 }
                 _ => return None,
             }

@@ -103,7 +103,10 @@ impl KnownToken {
         let RegisteredClaims { iss, sub, aud, .. } = &self.claims;
         let claims = iss.iter().chain(sub).chain(aud).map(String::len);
         let parameters = self.parameters.iter().map(Vec::len);
-        let rest = edits.chain(claims).chain(parameters).chain([self.facts.octets()]);
+        let rest = edits
+            .chain(claims)
+            .chain(parameters)
+            .chain([self.facts.octets(), self.binding.octets()]);
         rest.fold(self.token.len().saturating_add(OVERHEAD), usize::saturating_add)
     }
 }

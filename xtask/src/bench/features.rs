@@ -9,14 +9,16 @@ use super::bed::Bed;
 use super::cost::measure;
 use super::report::{Report, spread};
 use super::scenes::{self, Filter};
+use super::upstream;
 
 /// The figures of one scene: with new tokens, and with known ones.
 const FILTERS: [Filter; 2] = [Filter::Gate, Filter::GateCached];
 
 /// Prints what a request costs with each feature, as a multiple of the plain gate's.
 pub(super) fn run(tools: &Tools, report: &mut Report) -> Result<(), String> {
-    let scenes = scenes::features(tools.extent);
-    let bed = Bed::start(tools, &scenes, 1)?;
+    let (scenes, documents) = scenes::features(tools.extent);
+    let upstream = upstream::start(documents).map_err(|error| error.to_string())?;
+    let bed = Bed::start(tools, &scenes, upstream)?;
     let (rounds, span) = tools.extent.choose((7, 250), (3, 100));
     let span = Duration::from_millis(span);
     println!(

@@ -10,6 +10,7 @@ use jwt_gate_demo::keys::{Alg, SigningKey, base64url, jwks};
 use serde_json::{Map, Value, json};
 
 use super::Extent;
+use super::upstream::Documents;
 
 /// What stands in the filter chain.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -153,11 +154,12 @@ pub(crate) fn named(extent: Extent, word: &str) -> Vec<Scene> {
     scenes
 }
 
-/// The plain gate, and the same with each feature.
-pub(crate) fn features(extent: Extent) -> Vec<Scene> {
+/// The plain gate, and the same with each feature; and what a server must have for them.
+pub(crate) fn features(extent: Extent) -> (Vec<Scene>, Documents) {
     // More than are sent in all rounds.
     let uses = extent.choose(120_000, 20_000);
-    features::all(&SigningKey::generate(Alg::ES256, "k"), uses)
+    let key = SigningKey::generate(Alg::ES256, "k");
+    (features::all(&key, uses), features::documents(&key))
 }
 
 /// Tokens of one key, all different, and nothing else to do.

@@ -40,7 +40,7 @@ pub(super) fn run(tools: &Tools, report: &mut Report) -> Result<(), String> {
         .filter(|(name, _)| ["RS256", "ES256"].contains(name))
         .map(|(name, key)| scenes::good(name, key))
         .collect();
-    let port = upstream::start().map_err(|error| error.to_string())?;
+    let port = upstream::start(BTreeMap::new()).map_err(|error| error.to_string())?;
     let bed = Bed::start(tools, &scenes, port)?;
     let (rounds, open, closed) = tools.extent.choose((4, 1_000, 400), (1, 150, 100));
     let (open, closed) = (Duration::from_millis(open), Duration::from_millis(closed));

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::{Filter, POOL, Scene, claims, provider, scene};
+use crate::bench::upstream::Documents;
 
 const GATES: &[Filter] = &[Filter::None, Filter::Gate, Filter::GateCached];
 
@@ -24,7 +25,57 @@ pub(crate) fn all(key: &SigningKey, uses: u64) -> Vec<Scene> {
         scenes.push(Scene { filters: GATES, ..scene });
     }
     scenes.extend(possession(key, uses));
+    scenes.extend(revocation(key));
     scenes
+}
+
+/// Where the lists are on the server behind Envoy.
+const DENY_LIST: &str = "/deny.json";
+const STATUS_LIST: &str = "/lists/1";
+
+/// The lists that the scenes ask for, by path.
+pub(crate) fn documents(key: &SigningKey) -> Documents {
+    let revoked: Vec<Value> = (0..1_000)
+        .map(
+            |index| json!({ "iss": "https://issuer.example/main", "jti": format!("gone {index}") }),
+        )
+        .chain([json!({ "sub": "gone", "issued_before": 1 })])
+        .collect();
+    let now = UNIX_EPOCH.elapsed().unwrap_or_default().as_secs();
+    // The states 1, 2, 0, 3, 0, 1 and so on, of the draft's example.
+    let statuses = json!({ "sub": format!("https://status.example{STATUS_LIST}"), "iat": now,
+        "exp": now + 36_000, "ttl": 3_600, "status_list": { "bits": 2, "lst": "eNo76fITAAPfAgc" } });
+    let mut header = key.header();
+    header["typ"] = json!("statuslist+jwt");
+    let statuses = key.sign_with_header(&header, statuses.to_string().as_bytes());
+    let documents =
+        [(DENY_LIST, json!({ "revoked": revoked }).to_string()), (STATUS_LIST, statuses)];
+    documents.map(|(path, text)| (path.to_owned(), text)).into()
+}
+
+/// Tokens that a list may revoke.
+fn revocation(key: &SigningKey) -> Vec<Scene> {
+    let mut scenes = Vec::new();
+    let tokens = || (0..POOL).map(|index| key.sign(&claims(index, 400)));
+    let mut denied = provider(&[key]);
+    denied["revocation"] = json!({ "list": { "http_uri": {
+        "uri": format!("http://deny.example{DENY_LIST}"), "cluster": "backend", "timeout": "2s" } } });
+    scenes.push(scene("a deny list of 1,000", denied, tokens().collect(), 200));
+    let mut stated = provider(&[key]);
+    stated["providers"]["p"]["status_list"] =
+        json!({ "clusters": { "status.example": "backend" }, "timeout": "2s" });
+    let with_status = |index: u64| {
+        let mut claims = claims(index, 400);
+        let uri = format!("https://status.example{STATUS_LIST}");
+        claims["status"] = json!({ "status_list": { "idx": 2, "uri": uri } });
+        key.sign(&claims)
+    };
+    scenes.push(scene("a status list", stated, (0..POOL).map(with_status).collect(), 200));
+    let mut logout = provider(&[key]);
+    logout["revocation"] =
+        json!({ "logout": { "path": "/logout", "provider_name": "p", "client_ids": ["rp"] } });
+    scenes.push(scene("a receiver of logouts", logout, tokens().collect(), 200));
+    scenes.into_iter().map(|scene| Scene { filters: GATES, ..scene }).collect()
 }
 
 /// Tokens that pass once, and tokens that are bound to a certificate or a key.
