@@ -101,7 +101,10 @@ impl Denial {
         let metadata = manner.resource_metadata;
         // A status that is to hide the reason would be betrayed by a challenge.
         let challenges = match told.status {
-            401 | 403 if status != 503 => self.challenges(head, metadata, manner.dpop),
+            401 | 403 if status != 503 => {
+                let hides = manner.responses.is_some_and(Responses::hide_detail);
+                self.challenges(head, metadata, manner.dpop, hides)
+            }
             _ => Vec::new(),
         };
         let challenges = match challenges.is_empty() {
@@ -112,9 +115,10 @@ impl Denial {
         if !manner.strip {
             let challenges = challenges.into_iter();
             headers.extend(challenges.map(|text| ("www-authenticate".to_owned(), text)));
-            if let (Reason::Misused(Misuse::ProofNonce), Some(nonce)) = (self.reason, &self.asked) {
-                headers.push(("dpop-nonce".to_owned(), nonce.to_string()));
-            }
+        }
+        // It tells nothing, and without it nobody could ever pass.
+        if let (Reason::Misused(Misuse::ProofNonce), Some(nonce)) = (self.reason, &self.asked) {
+            headers.push(("dpop-nonce".to_owned(), nonce.to_string()));
         }
         if let Some(wait) = self.retry_after.filter(|_| status == 503 && told.status != 401) {
             // Whole seconds, rounded up, at least one: zero would invite a storm.

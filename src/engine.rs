@@ -35,7 +35,7 @@ use crate::policy::check::Budget;
 use crate::policy::evaluate::{Evaluation, Patience, Permit, Verdict, Wanted};
 use crate::policy::status::Statuses;
 use crate::policy::verified_tokens::VerifiedTokens;
-use crate::policy::{Policy, Provider, ProviderIndex, RemoteList};
+use crate::policy::{Policy, RemoteList};
 use crate::request::{PropertyPath, RequestEdits, RequestHead};
 use crate::single_use::Mark;
 use crate::time::UnixTime;
@@ -131,7 +131,9 @@ impl Engine {
         match decided {
             Decided::Allowed { edits, .. } => Decision::Forward(edits),
             Decided::Denied(rejection) => Decision::Reject(rejection),
-            Decided::MustSpend(permit) => Decision::Spend(self.spending(head, now, permit)),
+            Decided::MustSpend(permit, budget) => {
+                Decision::Spend(self.spending(head, now, permit, budget))
+            }
             Decided::MustWait(wanted) => {
                 self.count(Counter::Waited);
                 let deadline = now.after(self.longest_wait(&wanted));
@@ -230,13 +232,14 @@ impl Engine {
     }
 
     fn decide(&mut self, head: &RequestHead, arrived: UnixTime, patience: Patience) -> Decided {
-        let decided = match self.evaluate(head, arrived, patience, &[]) {
-            Verdict::Allow(permit) => self.allow(permit, None),
+        let budget = Budget::default();
+        let decided = match self.evaluate(head, arrived, patience, &[], &budget) {
+            Verdict::Allow(permit) => self.allow(permit, None, budget),
             Verdict::Deny(denial) => Decided::Denied(self.reject(denial, head)),
             Verdict::Report { permit, denial, wanted } => {
                 self.report(&denial);
                 self.want_unattended(wanted, arrived);
-                self.allow(permit, Some(denial.reason))
+                self.allow(permit, Some(denial.reason), budget)
             }
             Verdict::Wait(wanted) => Decided::MustWait(wanted),
         };
@@ -244,9 +247,9 @@ impl Engine {
         decided
     }
 
-    fn allow(&mut self, permit: Permit, reported: Option<Reason>) -> Decided {
+    fn allow(&mut self, permit: Permit, reported: Option<Reason>, budget: Budget) -> Decided {
         if !permit.uses().is_empty() {
-            return Decided::MustSpend(permit);
+            return Decided::MustSpend(permit, budget);
         }
         self.count(Counter::Allowed);
         Decided::Allowed { edits: permit.into_edits(), reported }
@@ -259,12 +262,14 @@ impl Engine {
         arrived: UnixTime,
         patience: Patience,
         refused: &[(Mark, Reason)],
+        budget: &Budget,
     ) -> Verdict {
         let Some(policy) = &self.policy else {
             return Verdict::Deny(Reason::ConfigurationInvalid.into());
         };
         let (keys, verified) = (self.keys.as_slice(), self.verified.as_slice());
-        let (now, budget) = (self.now, &Budget::default());
+        let now = self.now;
+        let before = budget.spent();
         let standing = self.standing(0);
         let verdict = Evaluation {
             policy,
@@ -279,7 +284,8 @@ impl Engine {
             refused,
         }
         .decide();
-        let (known, checked) = budget.spent();
+        let spent = budget.spent();
+        let (known, checked) = (spent.0.saturating_sub(before.0), spent.1.saturating_sub(before.1));
         for (count, counter) in [(known, Counter::CacheHit), (checked, Counter::CacheMiss)] {
             self.effects.extend((0..count).map(|_| Effect::Count(counter)));
         }
@@ -317,8 +323,8 @@ impl Engine {
                 Decided::Denied(rejection) => {
                     self.effects.push_back(Effect::Reject(stream, rejection));
                 }
-                Decided::MustSpend(permit) => {
-                    let spending = self.spending(waiting.head, waiting.arrived, permit);
+                Decided::MustSpend(permit, budget) => {
+                    let spending = self.spending(waiting.head, waiting.arrived, permit, budget);
                     self.effects.push_back(Effect::Spend(stream, spending));
                 }
                 Decided::MustWait(wanted) => {
@@ -336,9 +342,12 @@ impl Engine {
 
     /// A request that would have to wait, and cannot: optional tokens may let it pass.
     fn decide_without_room(&mut self, head: &RequestHead) -> Decided {
-        let decided = match self.evaluate(head, self.now, Patience::Exhausted, &[]) {
-            Verdict::Allow(permit) => self.allow(permit, None),
-            Verdict::Report { permit, denial, .. } => self.allow(permit, Some(denial.reason)),
+        let budget = Budget::default();
+        let decided = match self.evaluate(head, self.now, Patience::Exhausted, &[], &budget) {
+            Verdict::Allow(permit) => self.allow(permit, None, budget),
+            Verdict::Report { permit, denial, .. } => {
+                self.allow(permit, Some(denial.reason), budget)
+            }
             Verdict::Deny(_) | Verdict::Wait(_) => {
                 let retry_after = Some(RETRY_WHEN_CROWDED);
                 let denial = Denial { retry_after, ..Reason::TooManyWaiting.into() };
@@ -368,14 +377,6 @@ impl Engine {
         rejection
     }
 
-    fn provider_name(&self, provider: ProviderIndex) -> &str {
-        self.provider(provider).map_or("?", |found| &found.name)
-    }
-
-    fn provider(&self, provider: ProviderIndex) -> Option<&Provider> {
-        self.policy.as_ref()?.all_providers().nth(provider)
-    }
-
     fn count(&mut self, counter: Counter) {
         self.effects.push_back(Effect::Count(counter));
     }
@@ -392,6 +393,6 @@ enum Decided {
         reported: Option<Reason>,
     },
     Denied(Rejection),
-    MustSpend(Permit),
+    MustSpend(Permit, Budget),
     MustWait(Vec<Wanted>),
 }

@@ -86,6 +86,10 @@ pub struct Policy {
     pub table_memory: Rc<TableMemory>,
     /// What keys of clients have: of their own, so that many clients do not make issuers' keys slow.
     client_table_memory: Rc<TableMemory>,
+    /// The age, in seconds, from which on no provider takes a proof.
+    longest_proof: u64,
+    /// The longest clock skew of all providers, in seconds.
+    longest_skew: u64,
     /// Where uses are remembered that must be the only ones.
     pub replay_memory: Rc<Memory>,
     policies: Option<Policies>,
@@ -218,6 +222,10 @@ impl Policy {
                 Some(401) => 401,
                 _ => 503,
             },
+            longest_proof: possession::longest(providers.iter().filter_map(|own| {
+                Some(own.possession.dpop()?.max_age().saturating_add(own.clock_skew))
+            })),
+            longest_skew: possession::longest(providers.iter().map(|own| own.clock_skew)),
             providers,
             client_table_memory: Rc::new(table_memory.share(CLIENTS_SHARE)),
             table_memory: Rc::clone(table_memory),

@@ -126,8 +126,11 @@ impl Memory {
         now: UnixTime,
         shared: &mut S,
     ) -> Result<(), NotUsed> {
-        let (place, rest) = one.mark.split_first_chunk::<8>().ok_or(NotUsed::Failed)?;
+        let (_, rest) = one.mark.split_first_chunk::<8>().ok_or(NotUsed::Failed)?;
         let own = rest.first_chunk::<KEPT>().ok_or(NotUsed::Failed)?;
+        // With the secret in it: whoever does not know it cannot choose whose bucket to fill.
+        let hash = Sha256::new().chain_update(&self.name).chain_update(one.mark).finalize();
+        let place = hash.first_chunk::<8>().ok_or(NotUsed::Failed)?;
         let place = u64::from_be_bytes(*place).checked_rem(self.buckets).ok_or(NotUsed::Failed)?;
         // Each kind has its own: whoever makes many proofs keeps nobody's tokens out.
         let entry = format!("{}/{}/{place}", self.name, one.kind.name());

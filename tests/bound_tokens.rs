@@ -10,7 +10,7 @@
 mod gate;
 
 use gate::{Gate, NOW, ath, run_examples, told};
-use jwt_gate::engine::Decision;
+use jwt_gate::engine::{Counter, Decision};
 use jwt_gate::policy::Policy;
 use jwt_gate::request::RequestEdit;
 use jwt_gate_demo::keys::{Alg, SigningKey, base64url, jwks};
@@ -196,6 +196,148 @@ fn a_key_that_proved_itself_must_prove_itself_again() {
         }
         assert_eq!(scene.ask(&token, &[&good[7]]), "401 dpop_replayed");
     }
+}
+
+/// What a header says beside the key counts for that header only, known or not.
+#[test]
+fn headers_of_proofs_speak_for_themselves() {
+    let dpop = json!({ "algorithms": ["RS256", "PS256"] });
+    let mut scene = Scene::new(dpop, json!({}));
+    scene.client = SigningKey::test_rsa(Alg::RS256, "");
+    let other = SigningKey::test_rsa(Alg::PS256, "");
+    let token = scene.token();
+    for round in 0..2 {
+        for (key, extra, expected) in [
+            (&scene.client.clone(), json!({ "alg": "RS256" }), "pass"),
+            (&other, json!({}), "pass"),
+            (&other, json!({ "alg": "RS256" }), "401 dpop_malformed"),
+            (&other, json!({ "use": "enc" }), "401 dpop_malformed"),
+            (&other, json!({ "key_ops": ["sign"] }), "401 dpop_malformed"),
+            (&other, json!({ "key_ops": ["verify"], "use": "sig", "kid": "x" }), "pass"),
+        ] {
+            let claims = scene.claims(&token);
+            let mut jwk = json!({});
+            for (name, value) in key.public_jwk().as_object().unwrap() {
+                if ["kty", "e", "n"].contains(&name.as_str()) {
+                    jwk[name] = value.clone();
+                }
+            }
+            for (name, value) in extra.as_object().unwrap() {
+                jwk[name] = value.clone();
+            }
+            let header = json!({ "typ": "dpop+jwt", "alg": key.alg().as_str(), "jwk": jwk });
+            let proof = key.sign_with_header(&header, claims.to_string().as_bytes());
+            assert_eq!(scene.ask(&token, &[&proof]), expected, "{round} {extra}");
+        }
+    }
+}
+
+/// A proof is remembered as long as the most patient provider would take it.
+#[test]
+fn a_patient_provider_takes_no_proof_again() {
+    let key = SigningKey::generate(Alg::HS256, "k");
+    let client = SigningKey::generate(Alg::ES256, "");
+    let provider = |skew: &str, age: &str| {
+        json!({ "local_jwks": { "inline_string": jwks(&[&key]).to_string() }, "clock_skew": skew,
+            "sender_constraint": { "dpop": { "max_age": age } } })
+    };
+    let mut gate = Gate::new(&json!({
+        "providers": { "strict": provider("0s", "10s"), "lax": provider("0s", "3600s") },
+        "replay_memory": { "max_entries": 128 },
+        "rules": [
+            { "match": { "prefix": "/", "headers": [{ "name": "x-batch" }] },
+              "requires": { "provider_name": "lax" } },
+            { "match": { "prefix": "/" }, "requires": { "provider_name": "strict" } },
+        ],
+    }));
+    let token = key.sign(&json!({ "cnf": { "jkt": client.thumbprint() } }));
+    let credentials = format!("DPoP {token}");
+    let proof = |jti: &str, at: u64| {
+        client.prove(&json!({ "jti": jti, "htm": "GET", "htu": "https://h/", "iat": at,
+            "ath": ath(&token) }))
+    };
+    let mut ask = |at: u64, proof: &str, more: &[(&str, &str)]| {
+        let mut headers =
+            vec![(":scheme", "https"), ("authorization", &*credentials), ("dpop", proof)];
+        headers.extend(more);
+        told(&gate.decide(at, &headers))
+    };
+    let first = proof("a", NOW);
+    assert_eq!(ask(NOW, &first, &[]), "pass");
+    assert_eq!(ask(NOW + 25, &proof("b", NOW + 25), &[]), "pass");
+    assert_eq!(ask(NOW + 60, &first, &[("x-batch", "1")]), "401 dpop_replayed");
+}
+
+/// However often a request is decided about, it costs what one may cost.
+#[test]
+fn used_tokens_cost_no_more_than_others() {
+    let key = SigningKey::generate(Alg::HS256, "k");
+    let mut gate = Gate::new(&json!({
+        "providers": { "p": { "single_use": {}, "jwt_cache_config": { "disabled": true },
+            "local_jwks": { "inline_string": jwks(&[&key]).to_string() } } },
+        "rules": [{ "match": { "prefix": "/" }, "requires": { "allow_missing_or_failed": {} } }],
+    }));
+    let tokens: Vec<String> = (0..8)
+        .map(|index| key.sign(&json!({ "jti": index.to_string(), "exp": NOW + 100 })))
+        .collect();
+    let path = format!("/?access_token={}", tokens.join("&access_token="));
+    for _ in 0..2 {
+        gate.counted.clear();
+        assert_eq!(told(&gate.decide(NOW, &[(":path", &path)])), "pass");
+        let checked = gate.counted.iter().filter(|own| **own == Counter::CacheMiss).count();
+        assert!(checked <= 32, "{checked}");
+    }
+}
+
+/// Without a nonce nobody could ever pass; and whoever is not told why still gets it.
+#[test]
+fn nonces_are_handed_out_whatever_else_is_told() {
+    for (name, value) in [
+        ("strip_failure_response", json!(true)),
+        ("error_responses", json!({ "hide_detail": true })),
+    ] {
+        let key = SigningKey::generate(Alg::HS256, "k");
+        let client = SigningKey::generate(Alg::ES256, "");
+        let mut config = json!({ "providers": { "p": {
+            "local_jwks": { "inline_string": jwks(&[&key]).to_string() },
+            "sender_constraint": { "dpop": { "nonce": { "secret": "0123456789abcdef0123456789abcdef" } } } } } });
+        config[name] = value;
+        let mut gate = Gate::new(&config);
+        let token = key.sign(&json!({ "cnf": { "jkt": client.thumbprint() } }));
+        let proof = client.prove(&json!({ "jti": "a", "htm": "GET", "htu": "https://h/",
+            "iat": NOW, "ath": ath(&token) }));
+        let credentials = format!("DPoP {token}");
+        let headers = [(":scheme", "https"), ("authorization", &*credentials), ("dpop", &*proof)];
+        let Decision::Reject(rejection) = gate.decide(NOW, &headers) else { panic!() };
+        let names: Vec<_> = rejection.headers.iter().map(|(name, _)| name.as_str()).collect();
+        assert!(names.contains(&"dpop-nonce"), "{names:?}");
+        let text = format!("{:?}", rejection.headers);
+        assert!(!text.contains("error_description"), "{text}");
+    }
+}
+
+/// A refusal of one provider's token is told in the scheme of that provider.
+#[test]
+fn challenges_are_those_of_the_token() {
+    let key = SigningKey::generate(Alg::HS256, "k");
+    let own = json!({ "inline_string": jwks(&[&key]).to_string() });
+    let mut gate = Gate::new(&json!({
+        "providers": {
+            "plain": { "issuer": "a", "local_jwks": own },
+            "proven": { "issuer": "b", "local_jwks": own,
+                "sender_constraint": { "required": true, "dpop": {} } },
+        },
+        "rules": [{ "match": { "prefix": "/" }, "requires": { "provider_name": "plain" },
+            "authorization": { "scopes": { "any": ["x"] } } }],
+    }));
+    let bearer = format!("Bearer {}", key.sign(&json!({ "iss": "a" })));
+    let Decision::Reject(rejection) = gate.decide(NOW, &[("authorization", &bearer)]) else {
+        panic!()
+    };
+    let challenges = rejection.headers.iter().filter(|(name, _)| name == "www-authenticate");
+    let challenges: Vec<_> = challenges.map(|(_, value)| value.as_str()).collect();
+    assert_eq!(challenges.len(), 1);
+    assert!(challenges[0].starts_with("Bearer ") && challenges[0].contains("insufficient_scope"));
 }
 
 #[test]

@@ -24,6 +24,7 @@ impl Denial {
         head: &RequestHead,
         resource_metadata: Option<&str>,
         dpop: Option<DpopScheme<'_>>,
+        hides_detail: bool,
     ) -> Vec<String> {
         let error = match (self.reason, &self.asked) {
             (Reason::TokenMissing, _) => String::new(),
@@ -39,7 +40,10 @@ impl Denial {
             (reason, _) if reason.is_about_authorization() => return Vec::new(),
             (Reason::Misused(misuse), _) if dpop.is_some() => {
                 let (error, text) = (misuse.error(), self.reason.text());
-                format!(", error=\"{error}\", error_description=\"{text}\"")
+                match hides_detail {
+                    true => format!(", error=\"{error}\""),
+                    false => format!(", error=\"{error}\", error_description=\"{text}\""),
+                }
             }
             _ => ", error=\"invalid_token\"".to_owned(),
         };

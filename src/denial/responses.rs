@@ -48,6 +48,11 @@ impl Responses {
         })
     }
 
+    /// Whether reasons are not told.
+    pub(super) fn hide_detail(&self) -> bool {
+        self.hide_detail
+    }
+
     pub(super) fn tell(&self, reason: Reason, status: u16, head: &RequestHead) -> Told {
         let chosen = self.overrides.iter().find(|own| own.applies(reason, status));
         let status = chosen.and_then(|own| own.wire.status).unwrap_or(status);

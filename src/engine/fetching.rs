@@ -15,7 +15,7 @@ use crate::jwks::answer::{Answer, Cause, FetchFailure};
 use crate::jwks::content::Content;
 use crate::jwks::key_store::{Changed, KeyStore, NotShared, Seen, Step};
 use crate::policy::evaluate::Wanted;
-use crate::policy::{KeySource, ProviderIndex, RemoteKeys};
+use crate::policy::{KeySource, Provider, ProviderIndex, RemoteKeys};
 use crate::time::UnixTime;
 
 /// How often the age of keys is shown.
@@ -346,6 +346,14 @@ impl Engine {
                 format!("jwt_gate.{own}{shadow}provider.{provider}.{name}")
             }
         }
+    }
+
+    pub(super) fn provider_name(&self, provider: ProviderIndex) -> &str {
+        self.provider(provider).map_or("?", |found| &found.name)
+    }
+
+    pub(super) fn provider(&self, provider: ProviderIndex) -> Option<&Provider> {
+        self.policy.as_ref()?.all_providers().nth(provider)
     }
 }
 

@@ -36,7 +36,7 @@ impl Engine {
             Decided::Allowed { reported: Some(reason), .. } => Err(*reason),
             Decided::Allowed { edits, .. } => Ok(edits),
             Decided::Denied(rejection) => Err(rejection.reason),
-            Decided::MustSpend(_) | Decided::MustWait(_) => return,
+            Decided::MustSpend(..) | Decided::MustWait(_) => return,
         };
         self.consult_shadow(head, arrived, decided, &[]);
     }

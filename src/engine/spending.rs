@@ -9,8 +9,9 @@
 use std::rc::Rc;
 
 use crate::denial::{Denial, Misuse, Reason};
-use crate::engine::Engine;
 use crate::engine::effect::{Counter, Decision};
+use crate::engine::{Engine, RETRY_WHEN_CROWDED};
+use crate::policy::check::Budget;
 use crate::policy::evaluate::{Patience, Permit, Verdict};
 use crate::request::RequestHead;
 use crate::single_use::{Kind, Mark, Memory, NotUsed, SharedData, Use};
@@ -27,6 +28,8 @@ pub struct Spending {
     spent: Vec<Mark>,
     /// What cannot be used, and why.
     refused: Vec<(Mark, Reason)>,
+    /// What may still be spent on the request, however often it is decided about.
+    budget: Budget,
 }
 
 impl Spending {
@@ -64,12 +67,13 @@ impl Engine {
         head: RequestHead,
         arrived: UnixTime,
         permit: Permit,
+        budget: Budget,
     ) -> Box<Spending> {
         let memory = self.policy.as_ref().map(|policy| Rc::clone(&policy.replay_memory));
         // Without a policy nobody has a permit.
         let memory = memory.unwrap_or_else(|| Rc::new(Memory::new(0, "")));
         let (spent, refused) = (Vec::new(), Vec::new());
-        Box::new(Spending { head, arrived, permit, memory, spent, refused })
+        Box::new(Spending { head, arrived, permit, memory, spent, refused, budget })
     }
 
     /// The host did with these uses what it could: what becomes of the request.
@@ -80,8 +84,9 @@ impl Engine {
                 // The host did nothing at all.
                 spending.refused.push((left, Reason::HostFailed));
             }
-            let Spending { head, arrived, refused, .. } = &*spending;
-            match self.evaluate(head, *arrived, Patience::Exhausted, refused) {
+            let Spending { head, arrived, refused, budget, .. } = &*spending;
+            // Nobody waits once more, but keys that an alternative needs are looked for.
+            match self.evaluate(head, *arrived, Patience::Scarce, refused, budget) {
                 Verdict::Allow(permit) => {
                     spending.permit = permit;
                     // Never what was refused: each round leaves less to be spent.
@@ -95,9 +100,11 @@ impl Engine {
                     spending.permit = permit;
                 }
                 Verdict::Deny(denial) => return self.refuse(&spending, denial),
-                // Nobody waits whose patience is exhausted.
-                Verdict::Wait(_) => {
-                    return self.refuse(&spending, Reason::KeysUnavailable.into());
+                Verdict::Wait(wanted) => {
+                    self.want_unattended(wanted, *arrived);
+                    let retry_after = Some(RETRY_WHEN_CROWDED);
+                    let denial = Denial { retry_after, ..Reason::KeysUnavailable.into() };
+                    return self.refuse(&spending, denial);
                 }
             }
         }

@@ -4,10 +4,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
-use crate::jose::algorithm::Family;
+use crate::jose::algorithm::{Algorithm, Family};
 use crate::jose::header::Header;
 use crate::jose::jwk::{Jwk, KeyStrength};
 use crate::jose::jws::{NotVerified, Parts, SignedJws, UnverifiedJws, VerifiedPayload};
@@ -49,15 +49,18 @@ impl<'a> SelfSigned<'a> {
         if PRIVATE.iter().any(|name| members.contains_key(*name)) {
             return None;
         }
-        let thumbprint = thumbprint(&jwk)?;
+        if !is_for(members, algorithm) {
+            return None;
+        }
+        let bare = bare(&jwk)?;
+        let thumbprint = thumbprint(&bare);
+        // Nothing but the key itself is kept: what else one header says of it is no matter of the next.
         let key = match known.key.filter(|_| known.thumbprint == thumbprint) {
-            Some(key) => key.fits(algorithm).then_some(None)?,
-            None => {
-                let own = Jwk::parse(&jwk, KeyStrength::Required).ok()?;
-                Some(own).filter(|own| own.fits(algorithm)).map(Some)?
-            }
+            Some(_) => None,
+            None => Some(Jwk::parse(&bare, KeyStrength::Required).ok()?),
         };
-        Some(Self { key, thumbprint, jws })
+        let fits = key.as_ref().or(known.key).is_some_and(|key| key.fits(algorithm));
+        fits.then_some(Self { key, thumbprint, jws })
     }
 
     /// Its header.
@@ -86,23 +89,36 @@ impl<'a> SelfSigned<'a> {
     }
 }
 
-/// The thumbprint of a public key by SHA-256 (RFC 7638), base64url. It is one of the texts as they
-/// stand: a key in another spelling has another.
-pub fn thumbprint(jwk: &Value) -> Option<String> {
-    let text = |name| jwk.get(name).and_then(Value::as_str);
-    // Section 3.2: what is required of each kind, in the order of the names.
+/// Whether what a JWK says of itself allows this use (RFC 7517 section 4).
+fn is_for(members: &Map<String, Value>, algorithm: Algorithm) -> bool {
+    let text = |name: &str| members.get(name).map(|value| value.as_str().unwrap_or_default());
+    let operations = members.get("key_ops").map(|operations| {
+        let operations = operations.as_array().into_iter().flatten();
+        operations.filter_map(Value::as_str).any(|operation| operation == "verify")
+    });
+    text("use").is_none_or(|own| own == "sig")
+        && operations.unwrap_or(true)
+        && text("alg").is_none_or(|own| Algorithm::from_name(own) == Some(algorithm))
+}
+
+/// The members of a public key that make it this one (RFC 7638 section 3.2), as they stand: a key in
+/// another spelling is another one.
+fn bare(jwk: &Value) -> Option<Value> {
+    let text = |name: &str| jwk.get(name).and_then(Value::as_str);
     let names: &[&str] = match text("kty")? {
         "EC" => &["crv", "kty", "x", "y"],
         "OKP" => &["crv", "kty", "x"],
         "RSA" => &["e", "kty", "n"],
         _ => return None,
     };
-    let mut members = Vec::new();
-    for name in names {
-        members.push(format!("\"{name}\":{}", serde_json::to_string(text(name)?).ok()?));
-    }
-    let canonical = format!("{{{}}}", members.join(","));
-    Some(URL_SAFE_NO_PAD.encode(Sha256::digest(canonical)))
+    let members = names.iter().map(|name| Some(((*name).to_owned(), text(name)?.into())));
+    Some(Value::Object(members.collect::<Option<_>>()?))
+}
+
+/// The thumbprint of a public key by SHA-256 (RFC 7638), base64url, of its bare members: as a map, they
+/// are in the order of their names.
+fn thumbprint(bare: &Value) -> String {
+    URL_SAFE_NO_PAD.encode(Sha256::digest(bare.to_string()))
 }
 
 #[cfg(test)]
@@ -146,7 +162,7 @@ mod tests {
         let n = "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw";
         let jwk = json!({ "kty": "RSA", "n": n, "e": "AQAB", "alg": "RS256", "kid": "2011-04-29" });
         let expected = "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs";
-        assert_eq!(thumbprint(&jwk).as_deref(), Some(expected));
+        assert_eq!(bare(&jwk).map(|bare| thumbprint(&bare)).as_deref(), Some(expected));
     }
 
     #[test]

@@ -121,6 +121,13 @@ pub(super) fn template(path: &PathSpecifier) -> Option<&PathTemplate> {
 impl Evaluation<'_> {
     /// What the rule asks for, and then the policies.
     pub(super) fn authorize(self, asked: &Asked<'_>, bearers: &[Bearer]) -> Result<(), Denial> {
+        // Whose token it is decides what the challenge asks for.
+        let provider = bearers.first().map(|bearer| bearer.provider);
+        let of = |denial: Denial| Denial { provider: denial.provider.or(provider), ..denial };
+        self.authorize_bearers(asked, bearers).map_err(of)
+    }
+
+    fn authorize_bearers(self, asked: &Asked<'_>, bearers: &[Bearer]) -> Result<(), Denial> {
         if let Some(condition) = asked.condition {
             let tokens: Vec<_> = bearers.iter().map(|bearer| &bearer.known.facts).collect();
             self.demand(condition, &tokens)?;

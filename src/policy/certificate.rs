@@ -57,7 +57,14 @@ impl Mtls {
 /// The hash in a value of `x-forwarded-client-cert`. None: there is none, or there are several elements,
 /// of which only the proxies know whose they are.
 fn forwarded_hash(value: &[u8]) -> Option<&[u8]> {
-    if unquoted(value, b',').len() != 1 {
+    // A client can begin a quotation that what the proxy appends falls into. So there must be one hash
+    // wherever it stands, and every quotation must end.
+    let named = |part: &[u8]| {
+        part.split_last()
+            .is_some_and(|(last, name)| *last == b'=' && name.eq_ignore_ascii_case(HASH))
+    };
+    let hashes = value.windows(HASH.len().saturating_add(1)).filter(|part| named(part)).count();
+    if hashes != 1 || !ends_unquoted(value) || unquoted(value, b',').len() != 1 {
         return None;
     }
     let mut hashes = unquoted(value, b';').into_iter().filter_map(|pair| {
@@ -65,6 +72,16 @@ fn forwarded_hash(value: &[u8]) -> Option<&[u8]> {
         value.strip_prefix(b"=").filter(|_| name.eq_ignore_ascii_case(HASH))
     });
     hashes.next().filter(|_| hashes.next().is_none())
+}
+
+/// Whether what begins with a quotation mark ends with one.
+fn ends_unquoted(text: &[u8]) -> bool {
+    let (mut quoted, mut escaped) = (false, false);
+    for octet in text {
+        quoted ^= *octet == b'"' && !escaped;
+        escaped = quoted && *octet == b'\\' && !escaped;
+    }
+    !quoted
 }
 
 /// The parts of a text between separators that are not in quotes.
@@ -111,7 +128,7 @@ mod tests {
         for good in [
             format!("Hash={hex}"),
             format!("By=spiffe://a;hash={};URI=spiffe://b", hex.to_uppercase()),
-            format!("Subject=\"CN=a,O=\\\"b;Hash=00\";Hash={hex};Chain=\"a,b\""),
+            format!("Subject=\"CN=a,O=\\\"b;Hash\";Hash={hex};Chain=\"a,b\""),
         ] {
             assert_eq!(check(&[&good]), Ok(()), "{good}");
             assert_eq!(check(&[&good, &good]), Err(Misuse::CertificateMissing));
@@ -124,6 +141,14 @@ mod tests {
             (format!("Hash={hex},Hash={hex}"), Misuse::CertificateMissing),
             (format!("Hash={hex},By=proxyproxy"), Misuse::CertificateMissing),
             (format!("Hash={hex};Hash={hex}"), Misuse::CertificateMissing),
+            // What a client sends in front of what the proxy says.
+            (format!("Hash={hex};x=\",By=spiffe://p;Hash={other}"), Misuse::CertificateMissing),
+            (
+                format!("Hash={hex};x=\",By=p;hASH={other};Subject=\"CN=a\""),
+                Misuse::CertificateMissing,
+            ),
+            (format!("Subject=\"Hash=00\";Hash={hex}"), Misuse::CertificateMissing),
+            (format!("Hash={hex};Subject=\"CN=a"), Misuse::CertificateMissing),
             (format!("Hash={hex}00"), Misuse::CertificateMismatch),
             (format!("Hash=\"{hex}\""), Misuse::CertificateMismatch),
             (format!("Hash={}", hex.replace('0', "g")), Misuse::CertificateMismatch),

@@ -28,6 +28,7 @@ pub const MAX_SIGNATURE_CHECKS: usize = 32;
 pub const MAX_OCTETS_READ: usize = 512 * 1024;
 
 /// What may still be spent on one request, and what was saved.
+#[derive(Debug, Eq, PartialEq)]
 pub struct Budget {
     signatures: Cell<Option<usize>>,
     octets: Cell<Option<usize>>,

@@ -1,5 +1,6 @@
 //! Proofs of possession (RFC 9449): a request shows that whoever sends it has the key to which its token
-//! is bound. A proof is checked for every request; nothing of it is kept but that it was used.
+//! is bound. A proof is checked for every request; what is kept of it is that it was used, and
+//! its key, with the token that is bound to it.
 
 use std::fmt;
 use std::time::Duration;
@@ -88,6 +89,11 @@ impl Dpop {
                 lifetime: wire.lifetime.unwrap_or(DEFAULT_NONCE_LIFETIME).as_secs(),
             }),
         }
+    }
+
+    /// How old proofs may be.
+    pub(super) fn max_age(&self) -> Duration {
+        self.max_age
     }
 
     /// The algorithms of proofs, separated by spaces.
@@ -198,6 +204,8 @@ impl Evaluation<'_> {
         if key.proven.0.get().is_some_and(Jwk::is_distrusted) {
             self.budget.note_distrusted_key();
         }
+        // As long as any provider would take it.
+        let until = claims.iat.saturating_add(self.policy.longest_proof);
         Ok(Use { kind: Kind::Proof, mark, until })
     }
 }

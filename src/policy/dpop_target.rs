@@ -10,7 +10,7 @@ use crate::request::RequestHead;
 pub(super) enum Origins {
     /// As each request says.
     Requested,
-    /// One of these, whatever the request says.
+    /// One of these, and the one that the request says if it is among them.
     Listed(Vec<(String, String)>),
 }
 
@@ -36,16 +36,21 @@ impl Origins {
     /// Whether `htu` is the address of this request, without query and fragment.
     pub(super) fn fit(&self, htu: &str, head: &RequestHead) -> bool {
         let Some(told) = Address::parse(htu, "") else { return false };
-        let is_here = match self {
-            Self::Listed(own) => own
-                .iter()
-                .any(|(scheme, authority)| *scheme == told.scheme && *authority == told.authority),
-            Self::Requested => requested(head)
-                .is_some_and(|here| here.scheme == told.scheme && here.authority == told.authority),
+        let is_told =
+            |here: &Address| here.scheme == told.scheme && here.authority == told.authority;
+        let is_here = match (self, requested(head)) {
+            (Self::Requested, here) => here.as_ref().is_some_and(is_told),
+            // What the request says counts where it is one of them.
+            (Self::Listed(own), Some(here)) if lists(own, &here) => is_told(&here),
+            (Self::Listed(own), _) => lists(own, &told),
         };
         // The path as the proxy has it, and not in `x-envoy-original-path`, which clients can send.
         is_here && normal(without_query(told.path.as_bytes())) == normal(head.sent_path())
     }
+}
+
+fn lists(origins: &[(String, String)], address: &Address) -> bool {
+    origins.iter().any(|(scheme, host)| *scheme == address.scheme && *host == address.authority)
 }
 
 /// Where a request goes, as far as it says so.

@@ -120,9 +120,9 @@ pub(super) fn longest_life(wire: &config::Provider) -> Option<Duration> {
 }
 
 impl Binding {
-    /// What it takes, roughly, in octets: most of it is the client's key, which may be one of RSA.
+    /// What it takes, roughly, in octets: most of it is the client's key.
     pub(super) fn octets(&self) -> usize {
-        const OF_A_KEY: usize = 4096;
+        const OF_A_KEY: usize = 512;
         match &self.confirmation {
             Confirmation::Owner { key: Some(_), .. } => OF_A_KEY,
             _ => 0,
@@ -222,7 +222,8 @@ impl Evaluation<'_> {
         };
         if let Some(mark) = known.binding.once {
             let until = known.claims.exp.unwrap_or(u64::MAX);
-            let until = until.saturating_add(provider.clock_skew.as_secs());
+            // As long as any provider would take it.
+            let until = until.saturating_add(self.policy.longest_skew);
             held.uses.push(self.usable(Use { kind: Kind::Token, mark, until })?);
         }
         Ok(held)
@@ -280,6 +281,11 @@ pub(super) fn misused(misuse: Misuse) -> Denial {
     Reason::Misused(misuse).into()
 }
 
+/// The most of these, in whole seconds.
+pub(super) fn longest(spans: impl Iterator<Item = Duration>) -> u64 {
+    spans.max().map_or(0, |most| most.as_secs().saturating_add(u64::from(most.subsec_nanos() > 0)))
+}
+
 impl Policy {
     /// What the host must tell of a request's connection.
     pub(super) fn connection_properties(providers: &[Provider]) -> Vec<PropertyPath> {
@@ -289,12 +295,12 @@ impl Policy {
 
     /// How challenges speak of DPoP: as the provider wants that refused, or any of them if it was none.
     pub(super) fn dpop_scheme(&self, provider: Option<&Provider>) -> Option<DpopScheme<'_>> {
-        let providers = self.providers.iter();
-        let mut own =
-            providers.filter(|own| provider.is_none_or(|provider| std::ptr::eq(*own, provider)));
-        own.find_map(|own| {
-            let only = !own.possession.takes_bearer_tokens();
-            Some(DpopScheme { algorithms: own.possession.dpop()?.algorithm_names(), only })
-        })
+        let concerned = || {
+            let providers = self.providers.iter();
+            providers.filter(|own| provider.is_none_or(|provider| std::ptr::eq(*own, provider)))
+        };
+        let algorithms = concerned().find_map(|own| own.possession.dpop())?.algorithm_names();
+        let only = concerned().all(|own| !own.possession.takes_bearer_tokens());
+        Some(DpopScheme { algorithms, only })
     }
 }
