@@ -173,6 +173,7 @@ fn documents_name_only_what_exists() {
         "docs/authorization.md",
         "docs/bound-tokens.md",
         "docs/bridge.md",
+        "docs/deploy.md",
         "docs/keys.md",
         "docs/mapping.md",
         "docs/performance.md",
