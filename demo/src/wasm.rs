@@ -40,11 +40,28 @@ pub fn build_portable_filter(workspace: &Path) -> Result<PathBuf, String> {
 
 fn build(workspace: &Path, more: &[&str]) -> Result<PathBuf, String> {
     install_target()?;
-    let flags = ["--release", "--target", TARGET, "-p", "jwt-gate", "--lib"];
+    let paths = same_paths_everywhere(workspace)?;
+    let flags = ["--release", "--target", TARGET, "-p", "jwt-gate", "--lib", "--config", &paths];
     cargo_build(workspace, &[&flags, more].concat())?
         .into_iter()
         .find(|file| file.extension().is_some_and(|extension| extension == "wasm"))
         .ok_or_else(|| "cargo built jwt-gate, but named no .wasm file".to_owned())
+}
+
+/// An entry of cargo's configuration. Panics name the files of dependencies, which lie wherever this
+/// machine's cargo keeps them: under one name, the module has the same octets on every machine. In the
+/// variable `RUSTFLAGS` it would displace the flags in `.cargo/config.toml`, which this joins.
+fn same_paths_everywhere(workspace: &Path) -> Result<String, String> {
+    let cargo_home = match env::var_os("CARGO_HOME") {
+        Some(home) => PathBuf::from(home),
+        None => env::home_dir().ok_or("there is no home folder")?.join(".cargo"),
+    };
+    let flag = |path: &Path, name: &str| match path.to_str() {
+        Some(path) => Ok(Value::from(format!("--remap-path-prefix={path}={name}")).to_string()),
+        None => Err(format!("{} is not UTF-8", path.display())),
+    };
+    let flags = [flag(workspace, "/jwt-gate")?, flag(&cargo_home, "/cargo")?].join(", ");
+    Ok(format!("target.{TARGET}.rustflags=[{flags}]"))
 }
 
 /// Builds the probe (`crates/probe`) for Envoy, optimised like the filter.

@@ -3,6 +3,7 @@
 
 mod bench;
 mod demo;
+mod image;
 mod test;
 mod tools;
 
@@ -23,6 +24,8 @@ cargo xtask bench [--quick] WORD
                           cost with WORD in their names
 cargo xtask build         build the filter and print where it is
 cargo xtask build --portable  the same for hosts whose engine refuses relaxed SIMD
+cargo xtask image         build what a release consists of: modules, images, bills of materials,
+                          checksums
 
 ENVOY and ENVOY_OLDEST may name Envoy binaries to use instead of downloaded ones.
 ";
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
         ["bench", scene] => bench::run(bench::Extent::Full, Some(scene)),
         ["build"] => build(wasm::build_filter),
         ["build", "--portable"] => build(wasm::build_portable_filter),
+        ["image"] => image::run(),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             return ExitCode::SUCCESS;
