@@ -220,7 +220,9 @@ impl Loaded {
         let Some(spec) = document.get("spec") else {
             return self.passed_over.push(format!("{title}, without a `spec`"));
         };
-        match spec.get("plugin_config").filter(|tree| tree.is_object()) {
+        // Higress has another name for it.
+        let config = spec.get("plugin_config").or_else(|| spec.get("default_config"));
+        match config.filter(|tree| tree.is_object()) {
             Some(tree) => self.found.push(Found {
                 title,
                 text: tree.to_value().to_string().into_bytes(),

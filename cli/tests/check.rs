@@ -196,6 +196,9 @@ fn lists_of_manifests_are_searched() {
     let said = run_with(&["check", "-"], &list);
     assert_eq!(said.code, 0, "{said:?}");
     assert!(said.out.contains("WasmPlugin jwt-gate"));
+    // Higress' name for the configuration.
+    let said = run_with(&["check", "-"], &manifest.replace("pluginConfig:", "defaultConfig:"));
+    assert_eq!(said.code, 0, "{said:?}");
 }
 
 #[test]
