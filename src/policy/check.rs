@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::claims::RegisteredClaims;
 use crate::denial::{Denial, Reason};
 use crate::extract::TokenLocation;
+use crate::jose::algorithm::Algorithm;
 use crate::jose::header::Header;
 use crate::jose::jwk::Jwk;
 use crate::jose::jws::{NotVerified, Parts, SignedJws, UnverifiedJws, VerifiedPayload};
@@ -314,10 +315,17 @@ impl Provider {
             _ => Ok(()),
         }
     }
+
+    /// Whether `algorithms` allows this one, for all that its keys sign.
+    pub(super) fn takes_algorithm(&self, algorithm: Algorithm) -> bool {
+        let own = &self.checks.algorithms;
+        own.is_empty() || own.contains(&algorithm)
+    }
+
     /// What never changes about a token: it is checked before its signature, and once.
     fn check_token(&self, header: &Header, claims: &Members<'_>) -> Result<(), Reason> {
-        let TokenChecks { algorithms, types, required_claims, parties } = &self.checks;
-        if !algorithms.is_empty() && !algorithms.contains(&header.algorithm) {
+        let TokenChecks { types, required_claims, parties, .. } = &self.checks;
+        if !self.takes_algorithm(header.algorithm) {
             return Err(Reason::AlgorithmNotAllowed);
         }
         let is_type = |own: &String| {
