@@ -113,6 +113,11 @@ impl Bench {
         Self { gate: Gate::new(&config), key }
     }
 
+    /// Somebody with this key.
+    fn of(key: SigningKey) -> Self {
+        Self { key, ..Self::new(|_| ()) }
+    }
+
     fn token(&self, status: &Value) -> String {
         self.key.sign(&json!({ "iss": "i", "sub": "a", "status": status }))
     }
@@ -224,6 +229,18 @@ fn references_that_lead_nowhere() {
     assert_eq!(strict.at(0, &forged), "401 signature_invalid");
     strict.gate.tick(NOW);
     assert!(strict.gate.fetches.is_empty());
+}
+
+/// A scheme's own port says nothing, on either side.
+#[test]
+fn the_port_of_https_goes_without_saying() {
+    for host in ["status.test", "status.test:443", "STATUS.test:443"] {
+        for uri in [URI, "https://status.test:443/lists/1", "https://STATUS.test/lists/1"] {
+            let mut bench = Bench::new(|list| list["clusters"] = json!({ host: "status" }));
+            let token = bench.token(&json!({ "status_list": { "idx": 0, "uri": uri } }));
+            assert_eq!(bench.at(0, &token), "wait", "{host} {uri}");
+        }
+    }
 }
 
 /// A list that is not the issuer's, not this one, or not good any more decides nothing.
@@ -379,5 +396,197 @@ fn lists_are_their_issuers() {
     for _ in 0..2 {
         assert_eq!(bench.at(1, &of_a), "pass");
         assert_eq!(bench.at(1, &of_b), "503 revocation_unavailable");
+    }
+}
+
+/// A gate whose keys are fetched, with a list of which `k2` made the signature.
+fn rotated() -> (Bench, SigningKey, String) {
+    let (k1, k2) = (SigningKey::generate(Alg::ES256, "k1"), SigningKey::generate(Alg::ES256, "k2"));
+    let config = json!({ "providers": { "main": {
+        "issuer": "i",
+        "remote_jwks": { "http_uri": { "uri": "https://keys.test/", "cluster": "keys", "timeout": "2s" } },
+        "status_list": { "clusters": { "status.test": "status" }, "timeout": "2s" },
+    } } });
+    let mut bench = Bench { gate: Gate::new(&config), key: k1 };
+    let token = bench.numbered(0);
+    bench.gate.answer(NOW, "keys.test", "200", &jwks(&[&bench.key]).to_string());
+    (bench, k2, token)
+}
+
+/// A list's key is looked for as a token's is: again after each cooldown, and not by name of failure.
+#[test]
+fn the_key_of_a_list_is_looked_for_again() {
+    let (mut bench, k2, token) = rotated();
+    let old = jwks(&[&bench.key]).to_string();
+    let signer = Bench::of(k2);
+    assert_eq!(bench.at(1, &token), "wait");
+    bench.gate.answer(NOW + 1, "status.test", "200", &signer.list(&STATES, |_, _| ()));
+    bench.gate.answer(NOW + 3, "keys.test", "200", &old);
+    assert_eq!(bench.gate.answered, ["503 revocation_unavailable"]);
+    bench.gate.fetches.clear();
+    bench.gate.answered.clear();
+    assert_eq!(bench.at(8, &token), "wait");
+    let both = jwks(&[&bench.key, &signer.key]).to_string();
+    bench.gate.answer(NOW + 8, "keys.test", "200", &both);
+    assert_eq!(bench.gate.answered, ["pass"]);
+    assert_eq!(bench.at(9, &token), "pass");
+    // An issuer that does not answer says nothing of the list.
+    let (mut bench, _, token) = rotated();
+    assert_eq!(bench.at(1, &token), "wait");
+    bench.gate.answer(NOW + 1, "status.test", "200", &signer.list(&STATES, |_, _| ()));
+    bench.gate.answer(NOW + 3, "keys.test", "500", "");
+    bench.gate.tick(NOW + 30);
+    bench.gate.answered.clear();
+    bench.gate.fetches.clear();
+    let waits = bench.at(31, &token);
+    assert!(["wait", "503 revocation_unavailable"].contains(&waits.as_str()), "{waits}");
+    let both = jwks(&[&bench.key, &signer.key]).to_string();
+    bench.gate.answer(NOW + 70, "keys.test", "200", &both);
+    assert_eq!(bench.at(71, &token), "pass");
+}
+
+/// A list whose key is not known yet takes nothing away, and has the key looked for.
+#[test]
+fn a_new_key_of_a_list_keeps_nobody_waiting() {
+    let (mut bench, k2, token) = rotated();
+    let signer = Bench::of(k2);
+    assert_eq!(bench.at(1, &token), "wait");
+    bench.gate.answer(NOW + 1, "status.test", "200", &bench.list(&STATES, |_, _| ()));
+    let revoked = signer.list(&[0b01], |_, _| ());
+    bench.gate.answer(NOW + 60, "status.test", "200", &revoked);
+    bench.gate.fetches.clear();
+    assert_eq!(bench.at(61, &token), "pass");
+    let both = jwks(&[&bench.key, &signer.key]).to_string();
+    bench.gate.answer(NOW + 61, "keys.test", "200", &both);
+    assert_eq!(bench.at(62, &token), "401 token_revoked");
+}
+
+/// A bad answer discards nothing: what counted last goes on, as long as it would have without it.
+#[test]
+fn a_bad_status_list_discards_nothing() {
+    let foreign = Bench::new(|_| ()).list(&[0b00_01], |_, _| ());
+    for when in ["deny", "allow"] {
+        for bad in ["foreign", "other", "bare", "html", "expired"] {
+            let mut bench = Bench::new(|list| {
+                list["when_unavailable"] = json!(when);
+                list["stale_if_error"] = json!("100s");
+            });
+            let (good, revoked) = (bench.numbered(0), bench.numbered(1));
+            assert_eq!(bench.at(0, &good), "wait");
+            let list = bench.list(&STATES, |_, _| ());
+            bench.gate.answer(NOW, "status.test", "200", &list);
+            assert_eq!(bench.gate.answered, ["pass"]);
+            let bad = match bad {
+                "foreign" => foreign.clone(),
+                "bare" => "a.e30.b".to_owned(),
+                "html" => "<html>".to_owned(),
+                "other" => bench.list(&[1], |_, claims| claims["sub"] = json!("https://x")),
+                _ => bench.list(&[1], |_, claims| claims["exp"] = json!(NOW)),
+            };
+            for after in [60, 64, 70, 80, 100, 120] {
+                bench.gate.answer(NOW + after, "status.test", "200", &bad);
+                assert_eq!(bench.at(after, &good), "pass", "{bad}");
+                assert_eq!(bench.at(after, &revoked), "401 token_revoked", "{bad}");
+            }
+            assert_eq!(bench.at(159, &revoked), "401 token_revoked", "{bad}");
+            // Its time is over.
+            let expected = if when == "deny" { "503 revocation_unavailable" } else { "pass" };
+            bench.gate.tick(NOW + 161);
+            let told = bench.at(161, &revoked);
+            assert!([expected, "wait"].contains(&told.as_str()), "{told}");
+            bench.gate.fetches.clear();
+            bench.gate.tick(NOW + 170);
+            bench.gate.tick(NOW + 171);
+            let list = bench.list(&[0b01], |_, _| ());
+            bench.at(171, &revoked);
+            bench.gate.answer(NOW + 175, "status.test", "200", &list);
+            assert_eq!(bench.at(176, &good), "401 token_revoked");
+            assert_eq!(bench.at(176, &revoked), "pass");
+        }
+    }
+}
+
+/// `algorithms` is for all that the provider's keys sign.
+#[test]
+fn algorithms_bind_lists_too() {
+    let key = SigningKey::generate(Alg::ES256, "k");
+    let secret = SigningKey::generate(Alg::HS256, "s");
+    let config = json!({ "providers": { "main": {
+        "issuer": "i",
+        "algorithms": ["ES256"],
+        "local_jwks": { "inline_string": jwks(&[&key, &secret]).to_string() },
+        "status_list": { "clusters": { "status.test": "status" }, "timeout": "2s" },
+    } } });
+    let mut bench = Bench { gate: Gate::new(&config), key };
+    let token = bench.numbered(0);
+    assert_eq!(bench.at(0, &token), "wait");
+    let forger = Bench::of(secret);
+    bench.gate.answer(NOW, "status.test", "200", &forger.list(&STATES, |_, _| ()));
+    assert_eq!(bench.gate.answered, ["503 revocation_unavailable"]);
+    bench.gate.answer(NOW + 3, "status.test", "200", &bench.list(&STATES, |_, _| ()));
+    assert_eq!(bench.at(3, &token), "pass");
+}
+
+/// `exp` counts from now, also of a list that did not change.
+#[test]
+fn a_list_is_fetched_again_before_it_expires() {
+    let mut bench = Bench::new(|_| ());
+    let token = bench.numbered(0);
+    assert_eq!(bench.at(0, &token), "wait");
+    let list = |bench: &Bench, iat: u64| {
+        bench.list(&STATES, |_, claims| {
+            claims["iat"] = json!(iat);
+            claims["exp"] = json!(iat + 600);
+            claims.as_object_mut().unwrap().remove("ttl");
+        })
+    };
+    let (first, second) = (list(&bench, NOW), list(&bench, NOW + 590));
+    bench.gate.answer(NOW, "status.test", "200", &first);
+    // The same text, as after "not modified".
+    for after in [270, 540] {
+        bench.gate.answer(NOW + after, "status.test", "200", &first);
+        assert_eq!(bench.at(after, &token), "pass");
+    }
+    bench.gate.answer(NOW + 595, "status.test", "200", &second);
+    for after in 595..620 {
+        assert_eq!(bench.at(after, &token), "pass", "{after}");
+    }
+}
+
+/// However many issuers ask, a list is checked by itself and then for each of them.
+#[test]
+fn many_issuers_share_a_list() {
+    let iss = |tenant: usize| format!("https://login.test/{tenant}");
+    let key = SigningKey::generate(Alg::ES256, "k");
+    let mut jwk = key.public_jwk();
+    jwk["issuer"] = json!("https://login.test/{tenant}");
+    let own = SigningKey::generate(Alg::ES256, "own");
+    let mut bound = own.public_jwk();
+    bound["issuer"] = json!(iss(3));
+    let config = json!({ "providers": { "main": {
+        "issuer_pattern": "https://login.test/{tenant}",
+        "local_jwks": { "inline_string": json!({ "keys": [jwk, bound] }).to_string() },
+        "status_list": { "clusters": { "status.test": "status" }, "timeout": "2s" },
+    } } });
+    let mut bench = Bench { gate: Gate::new(&config), key };
+    let status = json!({ "status_list": { "idx": 0, "uri": URI } });
+    let tokens: Vec<_> = (0..9)
+        .map(|tenant| bench.key.sign(&json!({ "iss": iss(tenant), "status": status })))
+        .collect();
+    assert_eq!(bench.at(0, &tokens[0]), "wait");
+    bench.gate.answer(NOW, "status.test", "200", &bench.list(&STATES, |_, _| ()));
+    for _ in 0..2 {
+        for token in &tokens {
+            assert_eq!(bench.at(1, token), "pass");
+        }
+    }
+    // The next one is one tenant's: it is that one's only, and the others go on with the last.
+    let signer = Bench::of(own);
+    bench.gate.answer(NOW + 60, "status.test", "200", &signer.list(&[1], |_, _| ()));
+    for _ in 0..2 {
+        for (tenant, token) in tokens.iter().enumerate() {
+            let expected = if tenant == 3 { "401 token_revoked" } else { "pass" };
+            assert_eq!(bench.at(61, token), expected, "{tenant}");
+        }
     }
 }

@@ -10,6 +10,7 @@ use crate::jwks::key_store::{Changed, KeyStore};
 use crate::policy::ProviderIndex;
 use crate::policy::evaluate::Wanted;
 use crate::policy::status::Standing;
+use crate::revocation::status_list::StatusError;
 
 impl Engine {
     /// What is known of tokens that are good no longer, for a policy whose first provider has this
@@ -57,11 +58,16 @@ impl Engine {
         statuses.want(wanted.provider, uri, provider, *now);
     }
 
-    /// A list is at hand that does not count: a better one is asked for, as soon as the cooldown allows.
+    /// A list is at hand that does not count: a better one is asked for, as soon as the cooldown allows,
+    /// and its key where that is what is lacking.
     pub(super) fn note_bad_list(&mut self, place: usize, cause: &'static str) {
         self.count(Counter::UnusableList(cause));
-        if let Some(store) = self.store_mut(place) {
-            store.want();
+        let keys = self.statuses.get(place).map(|kept| kept.provider);
+        let keys = keys.filter(|_| cause == StatusError::KeyUnknown.code());
+        for place in keys.into_iter().chain([place]) {
+            if let Some(store) = self.store_mut(place) {
+                store.want();
+            }
         }
         self.settle();
     }

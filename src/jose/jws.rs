@@ -203,9 +203,29 @@ impl<'a> SignedJws<'a> {
         }
         Err(NotVerified::Signature)
     }
+
+    /// Tries `keys` up to one that vouches for everybody: also brings the places of those that made the
+    /// signature.
+    pub fn verify_all<'k>(
+        self,
+        keys: impl Iterator<Item = (usize, &'k Jwk)>,
+    ) -> Option<(VerifiedPayload<'a>, Vec<usize>)> {
+        let Self { jws: UnverifiedJws { header, payload, signing_input, .. }, signature } = self;
+        let mut signers = Vec::new();
+        for (place, key) in keys {
+            if key.verify(header.algorithm, signing_input, &signature).is_ok() {
+                signers.push(place);
+                if key.vouches_for(None) {
+                    break;
+                }
+            }
+        }
+        (!signers.is_empty()).then_some((VerifiedPayload(payload), signers))
+    }
 }
 
-/// A payload whose signature was checked. Only [`SignedJws::verify`] makes one.
+/// A payload whose signature was checked. Only [`SignedJws::verify`] and
+/// [`SignedJws::verify_all`] make one.
 pub struct VerifiedPayload<'a>(Payload<'a>);
 
 impl<'a> Deref for VerifiedPayload<'a> {

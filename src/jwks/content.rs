@@ -8,7 +8,8 @@ use crate::jwks::answer::Cause;
 use crate::jwks::key_set::{KeySet, KeySetError, MAX_SET_OCTETS};
 use crate::jwks::schedule::FetchSettings;
 use crate::revocation::deny_list::{DenyList, ListError, MAX_LIST_OCTETS};
-use crate::revocation::status_list::{StatusError, StatusToken};
+use crate::revocation::status_list::StatusError;
+use crate::revocation::status_token::{Earlier, StatusToken};
 use crate::time::UnixTime;
 
 /// Most octets of an answer that are read: the largest list, or set.
@@ -56,7 +57,6 @@ impl Content {
         text: &str,
         settings: &FetchSettings,
         memory: &Rc<TableMemory>,
-        now: UnixTime,
     ) -> Result<Self, Cause> {
         let text = text.as_bytes();
         match kind {
@@ -70,7 +70,7 @@ impl Content {
                 Ok(Self::DenyList(Rc::new(list)))
             }
             Kind::StatusList => {
-                let token = StatusToken::parse(text, now).map_err(Cause::StatusList)?;
+                let token = StatusToken::parse(text).map_err(Cause::StatusList)?;
                 Ok(Self::StatusList(Rc::new(token)))
             }
         }
@@ -100,8 +100,24 @@ impl Content {
         }
     }
 
-    /// How long it wants to be kept: what a list says comes before what HTTP says.
-    pub(super) fn max_age(&self, told: Option<Duration>) -> Option<Duration> {
-        self.status_token().and_then(|token| token.ttl()).or(told)
+    /// How long what was fetched at this time wants to be kept: what a list says comes before what HTTP
+    /// says.
+    pub(super) fn max_age(&self, told: Option<Duration>, fetched: UnixTime) -> Option<Duration> {
+        self.status_token().and_then(|token| token.ttl(fetched)).or(told)
+    }
+
+    /// What it follows: whether a list of states counts is not known yet, so the one before stays at
+    /// hand.
+    pub(super) fn follow(&self, before: &Self, text: &str, until: UnixTime) {
+        if let (Self::StatusList(token), Self::StatusList(before)) = (self, before) {
+            token.follow(Earlier { token: Rc::clone(before), text: text.into(), until });
+        }
+    }
+
+    /// Moves all times back, after the clock did.
+    pub(super) fn shift_back(&self, span: Duration) {
+        if let Self::StatusList(token) = self {
+            token.shift_back(span);
+        }
     }
 }

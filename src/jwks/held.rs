@@ -44,11 +44,14 @@ impl Held {
             // Others may have written any number: here it must change with the text.
             _ => {
                 let least = before.map_or(1, |before| before.generation.saturating_add(1));
-                let content = Content::parse(kind, &text, settings, memory, now)?;
+                let content = Content::parse(kind, &text, settings, memory)?;
+                if let Some(before) = before {
+                    content.follow(&before.content, &before.text, before.end(settings));
+                }
                 (content, keys.generation.max(least))
             }
         };
-        let max_age = content.max_age(max_age);
+        let max_age = content.max_age(max_age, fetched);
         let fresh_for = settings.fresh_for(max_age);
         let refresh = fetched.after(settings.refresh_after(fresh_for, variety(now, number)));
         Ok(Self {
@@ -65,10 +68,16 @@ impl Held {
         })
     }
 
+    /// Until when it can be used.
+    pub(super) fn end(&self, settings: &FetchSettings) -> UnixTime {
+        self.fetched.after(settings.fresh_for(self.max_age)).after(settings.stale_for)
+    }
+
     /// Moves all times back, after the clock did.
     pub(super) fn shift_back(&mut self, span: Duration) {
         for time in [&mut self.began, &mut self.fetched, &mut self.refresh] {
             *time = time.before(span);
         }
+        self.content.shift_back(span);
     }
 }

@@ -123,15 +123,27 @@ impl KeySet {
     ///
     /// A `kid` on one side only matches, as natively; the algorithm must fit in any case.
     pub fn candidates<'a>(&'a self, header: &Header, iss: Option<&str>) -> Vec<&'a Jwk> {
-        self.keys
-            .iter()
-            .filter(|key| match (&key.kid, &header.kid) {
-                (Some(own), Some(wanted)) => own == wanted,
-                _ => true,
-            })
-            .filter(|key| key.fits(header.algorithm) && key.vouches_for(iss))
+        self.fitting(header)
+            .map(|(_, key)| key)
+            .filter(|key| key.vouches_for(iss))
             .take(MAX_TRIES)
             .collect()
+    }
+
+    /// The same whosever they are, and all of them, with their places: for what is checked once.
+    pub fn fitting<'a>(&'a self, header: &Header) -> impl Iterator<Item = (usize, &'a Jwk)> {
+        let keys = self.keys.iter().enumerate();
+        keys.filter(|(_, key)| match (&key.kid, &header.kid) {
+            (Some(own), Some(wanted)) => own == wanted,
+            _ => true,
+        })
+        .filter(|(_, key)| key.fits(header.algorithm))
+    }
+
+    /// Whether one of the keys at these places may sign for this `iss`.
+    pub fn vouch_for(&self, places: &[usize], iss: Option<&str>) -> bool {
+        let mut keys = places.iter().filter_map(|place| self.keys.get(*place));
+        keys.any(|key| key.vouches_for(iss))
     }
 
     /// Whether a usable key of this name is in the set, whatever its algorithm and whosever it is.

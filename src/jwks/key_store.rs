@@ -39,7 +39,7 @@ use crate::jwks::schedule::{FetchSettings, MAX_BACK_OFF_WITHOUT_KEYS, SOON};
 use crate::jwks::source::Source;
 use crate::jwks::{KeyState, UnknownKid};
 use crate::revocation::deny_list::DenyList;
-use crate::revocation::status_list::StatusToken;
+use crate::revocation::status_token::StatusToken;
 use crate::time::UnixTime;
 
 /// The state of the notice when it was read, which a compare-and-swap compares with.
@@ -298,7 +298,7 @@ impl KeyStore {
     }
 
     fn end(&self, held: &Held) -> UnixTime {
-        held.fetched.after(self.settings.fresh_for(held.max_age)).after(self.settings.stale_for)
+        held.end(&self.settings)
     }
 
     /// When the next fetch is due, if no other worker makes it.

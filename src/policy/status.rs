@@ -3,6 +3,8 @@
 //! Which list a token names is its issuer's word, since only verified tokens are looked at; which hosts
 //! are asked is the configuration's alone.
 
+mod look_up;
+
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
@@ -11,25 +13,17 @@ use serde_json::Value;
 
 use crate::config;
 use crate::config::KeySharing;
-use crate::config::revocation::WhenUnavailable;
-use crate::denial::{Denial, Reason};
+use crate::denial::Reason;
 use crate::jose::jwk::{KeyIssuers, KeyStrength};
-use crate::jose::jws::{Parts, UnverifiedJws};
 use crate::jwks::board::FORMAT;
 use crate::jwks::content::Kind;
-use crate::jwks::key_set::KeySet;
 use crate::jwks::key_store::KeyStore;
 use crate::jwks::schedule::{FIRST_BACK_OFF, FetchSettings, MAX_BACK_OFF};
 use crate::jwks::source::{Address, Source};
-use crate::jwks::{KeyState, UnknownKid};
-use crate::policy::check::is_media_type;
-use crate::policy::evaluate::{Evaluation, Patience, Wanted};
 use crate::policy::provider::{MAX_KEY_WAIT, MIN_KEY_WAIT};
-use crate::policy::verified_tokens::KnownToken;
 use crate::policy::{Provider, ProviderIndex, RemoteKeys};
-use crate::revocation::deny_list::MAX_LIST_OCTETS;
 use crate::revocation::logouts::Logouts;
-use crate::revocation::status_list::{Status, StatusError, StatusList};
+use crate::sorted;
 use crate::time::UnixTime;
 
 /// Default `cache_duration`.
@@ -80,7 +74,14 @@ impl<'a> Reference<'a> {
 }
 
 impl StatusLists {
-    pub(super) fn compile(wire: config::status_list::StatusLists, sharing: &KeySharing) -> Self {
+    pub(super) fn compile(
+        mut wire: config::status_list::StatusLists,
+        sharing: &KeySharing,
+    ) -> Self {
+        // As addresses spell their hosts, which are all `https`.
+        let clusters = std::mem::take(&mut wire.clusters).into_iter();
+        let plain = |host: String| host.strip_suffix(":443").map(str::to_owned).unwrap_or(host);
+        wire.clusters = sorted::map(clusters.map(|(host, cluster)| (plain(host), cluster)));
         Self { wire, shared: (!sharing.disabled).then(|| sharing.secret.clone()) }
     }
 
@@ -250,142 +251,5 @@ impl Statuses {
     /// Forgets those that nobody asked for lately.
     pub fn forget_unused(&mut self, now: UnixTime) {
         self.all.retain(|kept| now.since(kept.used.get()) < UNUSED);
-    }
-}
-
-/// What looking up a state comes to.
-enum LookUp {
-    Status(Option<Status>),
-    Unavailable(Duration),
-    Wait(Wanted),
-}
-
-impl Evaluation<'_> {
-    /// Refuses a verified token whose state is not good, or of which nobody knows; returns what has to
-    /// be waited for.
-    pub(super) fn check_status(
-        self,
-        index: ProviderIndex,
-        provider: &Provider,
-        known: &KnownToken,
-    ) -> Result<Option<Wanted>, Denial> {
-        let Some(lists) = &provider.status_lists else { return Ok(None) };
-        let reference = match Reference::of(known.facts.get("status")) {
-            Some(reference) => reference?,
-            None if lists.wire.required => return Err(Reason::ClaimMissing.into()),
-            None => return Ok(None),
-        };
-        if lists.address(reference.uri).is_none() {
-            return Err(Reason::StatusUnacceptable.into());
-        }
-        // Whose the list must be only matters where keys are bound to issuers.
-        let is_bound = provider.issuers.of_keys() == KeyIssuers::Bind;
-        let iss = known.claims.iss.as_deref().filter(|_| is_bound);
-        let retry_after = match self.look_up(index, lists, &reference, iss) {
-            LookUp::Status(Some(Status::Valid)) => return Ok(None),
-            LookUp::Status(Some(Status::Invalid)) => return Err(Reason::TokenRevoked.into()),
-            LookUp::Status(Some(Status::Suspended)) => return Err(Reason::TokenSuspended.into()),
-            LookUp::Status(Some(Status::Other(_)) | None) => {
-                return Err(Reason::StatusUnacceptable.into());
-            }
-            LookUp::Wait(wanted) if self.patience != Patience::Exhausted => {
-                return Ok(Some(wanted));
-            }
-            LookUp::Wait(_) => Duration::ZERO,
-            LookUp::Unavailable(retry_after) => retry_after,
-        };
-        match lists.wire.when_unavailable {
-            WhenUnavailable::Allow => {
-                self.budget.note_uncompared();
-                Ok(None)
-            }
-            WhenUnavailable::Deny => {
-                let retry_after = Some(retry_after);
-                Err(Denial { retry_after, ..Reason::RevocationUnavailable.into() })
-            }
-        }
-    }
-
-    fn look_up(
-        self,
-        index: ProviderIndex,
-        lists: &StatusLists,
-        reference: &Reference<'_>,
-        iss: Option<&str>,
-    ) -> LookUp {
-        let place = self.standing.first.saturating_add(index);
-        let most = lists.wire.max_lists.unwrap_or(DEFAULT_LISTS);
-        let wait = || {
-            let list = Some(Rc::from(reference.uri));
-            LookUp::Wait(Wanted { provider: index, kid: None, list })
-        };
-        let Some(kept) = self.standing.statuses.find(place, reference.uri) else {
-            let room = self.standing.statuses.has_room(place, most, self.now);
-            return if room { wait() } else { LookUp::Unavailable(IN_USE) };
-        };
-        kept.used.set(self.now);
-        let token = match kept.store.status_token(self.now) {
-            KeyState::Ready(token) => token,
-            KeyState::Pending => return wait(),
-            KeyState::Unavailable { retry_after } => return LookUp::Unavailable(retry_after),
-        };
-        let keys = self.keys.get(index);
-        let set = keys.map(|keys| (keys.state(self.now), keys.generation()));
-        let Some((KeyState::Ready(set), generation)) = set else {
-            return LookUp::Unavailable(Duration::ZERO);
-        };
-        let text = kept.store.text().unwrap_or_default();
-        let came_to = token.under(generation, iss, || {
-            self.read_list(index, &set, text, iss, reference.uri, lists.most_octets())
-        });
-        match came_to {
-            Ok(Ok(list)) if list.has_expired(self.now) => {
-                self.budget.note_bad_list(kept.place, StatusError::Expired);
-                LookUp::Unavailable(Duration::ZERO)
-            }
-            Ok(Ok(list)) => LookUp::Status(list.get(reference.index)),
-            Ok(Err(error)) => {
-                self.budget.note_bad_list(kept.place, error);
-                LookUp::Unavailable(Duration::ZERO)
-            }
-            Err(look_up) => look_up,
-        }
-    }
-
-    /// Checks a list's signature, and reads it.
-    fn read_list(
-        self,
-        index: ProviderIndex,
-        set: &KeySet,
-        text: &str,
-        iss: Option<&str>,
-        uri: &str,
-        most: usize,
-    ) -> Result<Result<StatusList, StatusError>, LookUp> {
-        let parts = Parts::of_up_to(text.trim_ascii_end().as_bytes(), MAX_LIST_OCTETS);
-        let jws = parts.as_ref().map_err(|error| *error).and_then(UnverifiedJws::parse);
-        let Ok(jws) = jws.and_then(UnverifiedJws::decode_signature) else {
-            return Ok(Err(StatusError::NotAToken));
-        };
-        let header = jws.header();
-        if !header.typ.as_deref().is_some_and(|typ| is_media_type(typ, "statuslist+jwt")) {
-            return Ok(Err(StatusError::Type));
-        }
-        let candidates = set.candidates(header, iss);
-        if candidates.is_empty()
-            && let Some(kid) = header.kid.as_deref().filter(|kid| !set.names(kid))
-        {
-            // Its key may be as new as the list.
-            let unknown =
-                self.keys.get(index).map(|keys| keys.unknown_kid(kid, self.arrived, self.now));
-            if matches!(unknown, Some(UnknownKid::Wait | UnknownKid::AbsentLately)) {
-                let kid = Some(kid.to_owned());
-                return Err(LookUp::Wait(Wanted { provider: index, kid, list: None }));
-            }
-        }
-        match jws.verify(candidates.into_iter()) {
-            Ok(payload) => Ok(StatusList::read(payload.claims(), uri, most, self.now)),
-            Err(_) => Ok(Err(StatusError::Unsigned)),
-        }
     }
 }

@@ -3,10 +3,7 @@
 //! The list comes compressed. How large it may become is decided before it is unpacked, and enforced
 //! while it is: a few octets can stand for a thousand times as many.
 
-use std::cell::RefCell;
 use std::fmt;
-use std::rc::Rc;
-use std::time::Duration;
 
 use miniz_oxide::inflate::decompress_to_vec_zlib_with_limit;
 
@@ -41,12 +38,16 @@ pub enum Status {
 /// Why a text is no list that counts.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum StatusError {
+    /// Signed with an algorithm that the provider does not allow.
+    Algorithm,
     /// The list is not what it should be, or packed otherwise.
     BadList,
     /// `sub`, `iat` or another claim is absent or wrong.
     Claims,
     /// It has expired.
     Expired,
+    /// The provider's keys do not have its `kid`.
+    KeyUnknown,
     /// Not a token.
     NotAToken,
     /// `sub` is another address than the one it was asked for.
@@ -65,9 +66,11 @@ impl StatusError {
     /// The name in counters.
     pub fn code(self) -> &'static str {
         match self {
+            Self::Algorithm => "status_list_algorithm",
             Self::BadList => "status_list_malformed",
             Self::Claims => "status_list_claims",
             Self::Expired => "status_list_expired",
+            Self::KeyUnknown => "status_list_key_unknown",
             Self::NotAToken => "status_list_no_token",
             Self::OtherSubject => "status_list_other_subject",
             Self::TooLarge => "status_list_too_large",
@@ -81,9 +84,11 @@ impl StatusError {
 impl fmt::Display for StatusError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Algorithm => f.write_str("has an `alg` that the provider does not allow"),
             Self::BadList => f.write_str("has no list with 1, 2, 4 or 8 bits, packed by ZLIB"),
             Self::Claims => f.write_str("lacks `sub`, `iat` or `status_list`, or they are wrong"),
             Self::Expired => f.write_str("has expired"),
+            Self::KeyUnknown => f.write_str("has a `kid` that is not among the provider's keys"),
             Self::NotAToken => f.write_str("is not a token"),
             Self::OtherSubject => f.write_str("names another `sub` than its address"),
             Self::TooLarge => f.write_str("is larger than `max_octets` once it is unpacked"),
@@ -177,77 +182,5 @@ impl StatusList {
     /// How many octets it takes.
     pub fn octets(&self) -> usize {
         self.octets.len()
-    }
-}
-
-/// A list as it was fetched: a token of which nobody has checked the signature yet. What it comes to
-/// under which keys is remembered.
-#[derive(Debug, Default)]
-pub struct StatusToken {
-    /// How long it wants to be kept (`ttl` and `exp`); nobody vouches for it, so it only says when to ask
-    /// again.
-    ttl: Option<Duration>,
-    read: RefCell<Vec<Read>>,
-}
-
-/// For so many issuers it is remembered what a list comes to.
-const MAX_READ: usize = 8;
-
-#[derive(Debug)]
-struct Read {
-    generation: u64,
-    iss: Option<String>,
-    came_to: Result<Rc<StatusList>, StatusError>,
-}
-
-impl StatusToken {
-    /// Reads as much of a list as needs no key.
-    pub fn parse(text: &[u8], now: UnixTime) -> Result<Self, StatusError> {
-        if text.len() > MAX_LIST_OCTETS {
-            return Err(StatusError::TooLong);
-        }
-        let payload = text.split(|octet| *octet == b'.').nth(1).ok_or(StatusError::NotAToken)?;
-        let payload = base64url::decode(payload).map_err(|_| StatusError::NotAToken)?;
-        let Ok(Node::Object(claims)) = Node::parse(&payload) else {
-            return Err(StatusError::NotAToken);
-        };
-        let seconds = |name: &str| match claims.get(name) {
-            Some(Node::Number(number)) => whole_seconds(number),
-            _ => None,
-        };
-        let left = seconds("exp").map(|expires| expires.saturating_sub(now.as_secs()));
-        let ttl = seconds("ttl").filter(|ttl| *ttl > 0);
-        Ok(Self {
-            ttl: left.into_iter().chain(ttl).min().map(Duration::from_secs),
-            read: RefCell::default(),
-        })
-    }
-
-    /// How long it wants to be kept.
-    pub fn ttl(&self) -> Option<Duration> {
-        self.ttl
-    }
-
-    /// What it comes to under the keys of this generation, for tokens of this issuer: `read` once, and
-    /// remembered. `read` brings none where a key has to be looked for first.
-    pub fn under<E>(
-        &self,
-        generation: u64,
-        iss: Option<&str>,
-        read: impl FnOnce() -> Result<Result<StatusList, StatusError>, E>,
-    ) -> Result<Result<Rc<StatusList>, StatusError>, E> {
-        let mut all = self.read.borrow_mut();
-        let is_it = |one: &&Read| one.generation == generation && one.iss.as_deref() == iss;
-        if let Some(before) = all.iter().find(is_it) {
-            return Ok(before.came_to.clone());
-        }
-        let came_to = read()?.map(Rc::new);
-        all.retain(|one| one.generation == generation);
-        if all.len() >= MAX_READ {
-            all.remove(0);
-        }
-        let iss = iss.map(str::to_owned);
-        all.push(Read { generation, iss, came_to: came_to.clone() });
-        Ok(came_to)
     }
 }
