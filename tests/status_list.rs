@@ -505,6 +505,25 @@ fn a_bad_status_list_discards_nothing() {
     }
 }
 
+/// A bad list that wants to be forgotten soon does not take the good one with it.
+#[test]
+fn a_bad_status_list_of_short_life() {
+    let mut bench = Bench::new(|list| list["stale_if_error"] = json!("0s"));
+    let (good, revoked) = (bench.numbered(0), bench.numbered(1));
+    assert_eq!(bench.at(0, &good), "wait");
+    let list = bench.list(&STATES, |_, claims| claims["ttl"] = json!(300));
+    bench.gate.answer(NOW, "status.test", "200", &list);
+    let bad = Bench::of(SigningKey::generate(Alg::ES256, "k"));
+    let bad = bad.list(&STATES, |_, claims| claims["ttl"] = json!(1));
+    bench.gate.answer(NOW + 270, "status.test", "200", &bad);
+    bench.gate.answer(NOW + 280, "status.test", "500", "");
+    for after in [281, 290, 299] {
+        assert_eq!(bench.at(after, &good), "pass", "{after}");
+        assert_eq!(bench.at(after, &revoked), "401 token_revoked", "{after}");
+    }
+    assert_ne!(bench.at(300, &good), "pass");
+}
+
 /// `algorithms` is for all that the provider's keys sign.
 #[test]
 fn algorithms_bind_lists_too() {
