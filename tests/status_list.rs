@@ -434,15 +434,14 @@ fn the_key_of_a_list_is_looked_for_again() {
     let (mut bench, _, token) = rotated();
     assert_eq!(bench.at(1, &token), "wait");
     bench.gate.answer(NOW + 1, "status.test", "200", &signer.list(&STATES, |_, _| ()));
-    bench.gate.answer(NOW + 3, "keys.test", "500", "");
-    bench.gate.tick(NOW + 30);
+    for after in [3, 4, 6, 9] {
+        bench.gate.answer(NOW + after, "keys.test", "500", "");
+    }
     bench.gate.answered.clear();
-    bench.gate.fetches.clear();
-    let waits = bench.at(31, &token);
-    assert!(["wait", "503 revocation_unavailable"].contains(&waits.as_str()), "{waits}");
+    assert_eq!(bench.at(9, &token), "503 revocation_unavailable", "no attempt is near");
     let both = jwks(&[&bench.key, &signer.key]).to_string();
-    bench.gate.answer(NOW + 70, "keys.test", "200", &both);
-    assert_eq!(bench.at(71, &token), "pass");
+    bench.gate.answer(NOW + 20, "keys.test", "200", &both);
+    assert_eq!(bench.at(21, &token), "pass");
 }
 
 /// A list whose key is not known yet takes nothing away, and has the key looked for.
@@ -504,6 +503,25 @@ fn a_bad_status_list_discards_nothing() {
             assert_eq!(bench.at(176, &revoked), "pass");
         }
     }
+}
+
+/// A bad list that wants to be forgotten soon does not take the good one with it.
+#[test]
+fn a_bad_status_list_of_short_life() {
+    let mut bench = Bench::new(|list| list["stale_if_error"] = json!("0s"));
+    let (good, revoked) = (bench.numbered(0), bench.numbered(1));
+    assert_eq!(bench.at(0, &good), "wait");
+    let list = bench.list(&STATES, |_, claims| claims["ttl"] = json!(300));
+    bench.gate.answer(NOW, "status.test", "200", &list);
+    let bad = Bench::of(SigningKey::generate(Alg::ES256, "k"));
+    let bad = bad.list(&STATES, |_, claims| claims["ttl"] = json!(1));
+    bench.gate.answer(NOW + 270, "status.test", "200", &bad);
+    bench.gate.answer(NOW + 280, "status.test", "500", "");
+    for after in [281, 290, 299] {
+        assert_eq!(bench.at(after, &good), "pass", "{after}");
+        assert_eq!(bench.at(after, &revoked), "401 token_revoked", "{after}");
+    }
+    assert_ne!(bench.at(300, &good), "pass");
 }
 
 /// `algorithms` is for all that the provider's keys sign.

@@ -160,12 +160,38 @@ mod tests {
         after
     }
 
+    fn signed() -> SignedList {
+        let list = StatusList::unpack(1, &[0x78, 1, 3, 0, 0, 0, 0, 1], 9, None).unwrap();
+        SignedList { list, signers: vec![0] }
+    }
+
+    #[test]
+    fn a_list_is_read_once_for_each_set_of_keys() {
+        let (token, mut read) = (token(), 0);
+        for (generation, expected) in [(1, 1), (1, 1), (2, 2), (2, 2), (1, 3)] {
+            let count = || {
+                read += 1;
+                if generation == 2 { Err(StatusError::Unsigned) } else { Ok(signed()) }
+            };
+            assert_eq!(token.under(generation, count).is_ok(), generation == 1);
+            assert_eq!(read, expected);
+        }
+    }
+
+    #[test]
+    fn exp_counts_from_now() {
+        // {"exp":1000,"ttl":300}
+        let text = "eyJhbGciOiJFUzI1NiJ9.eyJleHAiOjEwMDAsInR0bCI6MzAwfQ.AAAA";
+        let token = StatusToken::parse(text.as_bytes()).unwrap();
+        let left = |now| token.ttl(UnixTime::from_secs(now)).unwrap().as_secs();
+        assert_eq!([0, 800, 999, 1000, 2000].map(left), [300, 200, 1, 0, 0]);
+    }
+
     #[test]
     fn the_last_list_that_counted_is_kept_beside_bad_ones() {
         let now = UnixTime::from_secs(50);
         let good = token();
-        let list = || StatusList::unpack(1, &[0x78, 1, 3, 0, 0, 0, 0, 1], 9, None).unwrap();
-        good.under(1, || Ok(SignedList { list: list(), signers: vec![0] })).unwrap();
+        good.under(1, || Ok(signed())).unwrap();
         let mut latest = follows(&good, 100);
         // Bad ones, and ones that nobody looked at.
         for is_looked_at in [true, false, false, true, false, true] {

@@ -8,6 +8,7 @@ use crate::config::revocation::WhenUnavailable;
 use crate::denial::{Denial, Reason};
 use crate::jose::jwk::KeyIssuers;
 use crate::jose::jws::{Parts, UnverifiedJws};
+use crate::jwks::content::Content;
 use crate::jwks::key_set::KeySet;
 use crate::jwks::{KeyState, UnknownKid};
 use crate::policy::check::is_media_type;
@@ -91,10 +92,13 @@ impl Evaluation<'_> {
             return if room { wait() } else { LookUp::Unavailable(IN_USE) };
         };
         kept.used.set(self.now);
-        let token = match kept.store.status_token(self.now) {
-            KeyState::Ready(token) => token,
-            KeyState::Pending => return wait(),
-            KeyState::Unavailable { retry_after } => return LookUp::Unavailable(retry_after),
+        let too_old = match kept.store.status_token(self.now) {
+            KeyState::Ready(_) => None,
+            KeyState::Pending => Some(wait()),
+            KeyState::Unavailable { retry_after } => Some(LookUp::Unavailable(retry_after)),
+        };
+        let Some(token) = kept.store.content().and_then(Content::status_token) else {
+            return too_old.unwrap_or_else(wait);
         };
         let keys = self.keys.get(index);
         let set = keys.map(|keys| (keys.state(self.now), keys.generation()));
@@ -104,7 +108,9 @@ impl Evaluation<'_> {
         let (uri, most) = (reference.uri, lists.most_octets());
         let reading = Reading { provider, set: &set, generation, iss, uri, most, now: self.now };
         let text = kept.store.text().unwrap_or_default();
-        let error = match reading.state(&token, text, reference.index) {
+        let error = match reading.state(token, text, reference.index) {
+            // One that counted needs no other beside it.
+            Ok(_) if too_old.is_some() => return too_old.unwrap_or_else(wait),
             Ok(status) => {
                 // Where keys are bound to issuers, it may count for some of them only.
                 if iss.is_none() {
@@ -119,6 +125,9 @@ impl Evaluation<'_> {
                 self.budget.note_bad_list(kept.place, error);
                 return LookUp::Status(status);
             }
+        }
+        if let Some(too_old) = too_old {
+            return too_old;
         }
         // Its key may be as new as the list. What comes of it is not remembered: the next request asks
         // again.
