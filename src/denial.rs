@@ -149,15 +149,7 @@ impl Denial {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn head(headers: &[(&str, &str)]) -> RequestHead {
-        RequestHead::new(
-            headers
-                .iter()
-                .map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()))
-                .collect(),
-        )
-    }
+    use crate::request::tests::head;
 
     #[test]
     fn answers() {

@@ -187,15 +187,7 @@ fn percent_decode(text: &[u8]) -> Cow<'_, [u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn head(headers: &[(&str, &str)]) -> RequestHead {
-        RequestHead::new(
-            headers
-                .iter()
-                .map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()))
-                .collect(),
-        )
-    }
+    use crate::request::tests::head;
 
     fn header(name: &str, prefix: &str) -> TokenLocation {
         TokenLocation::Header { name: name.to_owned(), prefix: prefix.to_owned() }

@@ -185,8 +185,15 @@ pub enum RequestEdit {
 pub type RequestEdits = Vec<RequestEdit>;
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// A head of these headers.
+    pub(crate) fn head(headers: &[(&str, &str)]) -> RequestHead {
+        let octets = |text: &str| text.as_bytes().to_vec();
+        let fields = headers.iter().map(|(name, value)| (octets(name), octets(value)));
+        RequestHead::new(fields.collect())
+    }
 
     #[test]
     fn path_and_query() {

@@ -155,7 +155,7 @@ impl<'a> Fields<'a> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::config::Config;
     use crate::json;
@@ -290,7 +290,8 @@ mod tests {
         assert!(lines[1].starts_with("x: unknown field"), "{lines:?}");
     }
 
-    fn any_json() -> impl Strategy<Value = Value> {
+    /// Any JSON whose numbers a double holds.
+    pub(crate) fn any_json() -> impl Strategy<Value = Value> {
         let leaf = prop_oneof![
             Just(Value::Null),
             any::<bool>().prop_map(Value::from),

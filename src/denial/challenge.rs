@@ -124,15 +124,7 @@ fn quotable(text: &[u8], longest: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn head(headers: &[(&str, &str)]) -> RequestHead {
-        RequestHead::new(
-            headers
-                .iter()
-                .map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()))
-                .collect(),
-        )
-    }
+    use crate::request::tests::head;
 
     #[test]
     fn realm_is_bounded_escaped_and_without_query() {

@@ -176,17 +176,17 @@ impl KeyStore {
 
     /// The keys, or what keeps them away.
     pub fn state(&self, now: UnixTime) -> KeyState {
-        self.expect(now, |content| content.keys().map(Rc::clone))
+        self.pick(now, |content| content.keys().map(Rc::clone))
     }
 
     /// The list of revoked tokens, or what keeps it away.
     pub fn deny_list(&self, now: UnixTime) -> KeyState<Rc<DenyList>> {
-        self.expect(now, |content| content.deny_list().map(Rc::clone))
+        self.pick(now, |content| content.deny_list().map(Rc::clone))
     }
 
     /// The list of token states, or what keeps it away.
     pub fn status_token(&self, now: UnixTime) -> KeyState<Rc<StatusToken>> {
-        self.expect(now, |content| content.status_token().map(Rc::clone))
+        self.pick(now, |content| content.status_token().map(Rc::clone))
     }
 
     /// The text of what is held.
@@ -194,7 +194,8 @@ impl KeyStore {
         self.held.as_ref().map(|held| held.text.as_str())
     }
 
-    fn expect<T>(&self, now: UnixTime, pick: impl Fn(&Content) -> Option<T>) -> KeyState<T> {
+    /// What is held, while it can be used.
+    fn pick<T>(&self, now: UnixTime, pick: impl Fn(&Content) -> Option<T>) -> KeyState<T> {
         let usable = self.held.as_ref().filter(|held| self.usable(held, now));
         match usable.and_then(|held| pick(&held.content)) {
             Some(ready) => KeyState::Ready(ready),

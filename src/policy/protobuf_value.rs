@@ -100,6 +100,7 @@ impl Writer {
 mod tests {
     use super::*;
     use crate::config::protobuf_struct;
+    use crate::config::protobuf_struct::tests::any_json;
     use proptest::prelude::*;
     use prost::Message;
     use serde_json::json;
@@ -138,23 +139,6 @@ mod tests {
         assert_eq!(depth(&value), 180);
         assert_eq!(depth(&json!({"a": [1], "b": {"c": [{}], "d": {}}})), 3 + 3 + 2 + 3);
         assert_eq!(decoded(&value), Some(value));
-    }
-
-    fn any_json() -> impl Strategy<Value = Value> {
-        let leaf = prop_oneof![
-            Just(Value::Null),
-            any::<bool>().prop_map(Value::from),
-            (-(1_i64 << 53)..=1 << 53).prop_map(Value::from),
-            any::<f64>().prop_filter("not whole", |n| n.fract() != 0.0).prop_map(Value::from),
-            any::<String>().prop_map(Value::from),
-        ];
-        leaf.prop_recursive(6, 64, 8, |inner| {
-            prop_oneof![
-                proptest::collection::vec(inner.clone(), 0..8).prop_map(Value::from),
-                proptest::collection::btree_map(any::<String>(), inner, 0..8)
-                    .prop_map(|members| Value::Object(members.into_iter().collect())),
-            ]
-        })
     }
 
     proptest! {
