@@ -12,6 +12,9 @@ use jwt_gate::config::Config;
 use jwt_gate::config::reference::{Field, Kind, Object, Rule, root};
 use serde_json::{Map, Value, json};
 
+/// A key set with a secret, as base64.
+const KEYS: &str = "eyJrZXlzIjpbeyJrdHkiOiJvY3QiLCJrIjoiYzJsNGRIa3RabTkxY2lCdlkzUmxkSE1nYjJZZ2MyVmpjbVYwTENCM2FHbGphQ0J1WlhabGNpQnphV2R1SUdGdWVYUm9hVzVuSUdGMElHRnNiQzR1TGk0dUxpNCJ9XX0=";
+
 pub type Members = Map<String, Value>;
 
 /// An object in a place: with all its fields, or with some.
@@ -111,9 +114,16 @@ pub fn least(shape: &Shape) -> Members {
         if let Rule::AnyOf(names) | Rule::OneOf(names) = rule
             && !names.iter().any(|name| members.contains_key(*name))
         {
-            let field = shape.object.field(names.last().unwrap()).unwrap();
+            // The policy wants to know more of `discovery`.
+            let name = if names.contains(&"http_uri") { "http_uri" } else { names.last().unwrap() };
+            let field = shape.object.field(name).unwrap();
             members.insert(field.name.to_owned(), sample(field));
         }
+    }
+    // So that tokens are somebody's, and requests stay as they are.
+    if shape.object.name == "JwtProvider" {
+        members.insert("issuer".to_owned(), "https://issuer.example".into());
+        members.insert("forward".to_owned(), true.into());
     }
     // No number lies in the range without fields.
     if shape.object.name == "Int64Range" {
@@ -170,8 +180,12 @@ fn other_kinds(shape: &Shape, name: &str) -> Vec<&'static str> {
             others.extend(names.iter().filter(|other| **other != name));
         }
     }
-    if shape.object.name == "JwtProvider" && name == "remote_jwks" {
-        others.push("local_jwks");
+    if shape.object.name == "JwtProvider" {
+        match name {
+            "remote_jwks" => others.push("local_jwks"),
+            "issuers" | "issuer_pattern" | "issuer_claims" => others.push("issuer"),
+            _ => {}
+        }
     }
     others
 }
@@ -179,6 +193,7 @@ fn other_kinds(shape: &Shape, name: &str) -> Vec<&'static str> {
 /// A value that is good for a field.
 pub fn sample(field: &Field) -> Value {
     match field.example {
+        None if field.name == "provider_name" => "name".into(),
         Some(example) => serde_json::from_str(example)
             .unwrap_or_else(|error| panic!("{}: {example}: {error}", field.name)),
         None => of_kind(&field.kind),
@@ -203,7 +218,7 @@ fn of_kind(kind: &Kind) -> Value {
         Kind::Flag => true.into(),
         Kind::Map(item, _) => json!({ "name": of_kind(item) }),
         Kind::Numbers(numbers) => numbers[0].into(),
-        Kind::Octets => "e30=".into(),
+        Kind::Octets => KEYS.into(),
         Kind::Text(letters) => match letters.pattern {
             None => "a".repeat(letters.least.max(1)).into(),
             Some(pattern) => {
