@@ -1011,6 +1011,19 @@ fn answers_and_modes_and_their_mistakes() {
     for (field, value, lines) in [
         ("mode", json!("REPORT"), vec!["mode: expected `enforce` or `report_only`"]),
         (
+            "decision_record",
+            json!({ "fields": ["outcome", "sub"], "claims": [] }),
+            vec![
+                "decision_record.claims: unknown field; expected one of: fields",
+                "+decision_record.fields[1]: expected one of `issuer`, `kid`, `outcome`, ",
+            ],
+        ),
+        (
+            "decision_record",
+            json!("all"),
+            vec!["decision_record: expected an object, found a text"],
+        ),
+        (
             "error_responses",
             json!({ "formats": ["html"], "hide_detail": 1, "headers": [
                 { "key": "content-type", "value": "x" }, { "key": "www-authenticate", "value": "x" },
