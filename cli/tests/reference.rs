@@ -152,6 +152,7 @@ fn other_pages_say_the_same_defaults() {
         "answers.md",
         "bound-tokens.md",
         "logout.md",
+        "observability.md",
         "revocation.md",
         "single-use.md",
         "status-list.md",
@@ -188,7 +189,7 @@ fn other_pages_say_the_same_defaults() {
             if defaults.is_empty() {
                 continue;
             }
-            let plain = |text: &str| text.replace(['`', '"'], "").replace('\'', "");
+            let plain = |text: &str| text.replace(['`', '"', '[', ']'], "").replace('\'', "");
             assert!(
                 defaults.iter().any(|default| plain(&said).starts_with(&plain(default))),
                 "{page}: {name}: {said:?}; {defaults:?}"

@@ -1,6 +1,7 @@
 //! From JSON to the wire structs, field by field, with the checks that need no other field.
 
 use crate::config::authorization::Authorization;
+use crate::config::decision_record::DecisionRecord;
 use crate::config::error_responses::ErrorResponses;
 use crate::config::fields::Fields;
 use crate::config::possession::ReplayMemory;
@@ -15,8 +16,8 @@ use crate::json;
 
 #[cfg(feature = "reference")]
 use crate::config::{
-    authorization, error_responses, possession, protected_resource, provider, requirement,
-    revocation,
+    authorization, decision_record, error_responses, possession, protected_resource, provider,
+    requirement, revocation,
 };
 
 reference! {
@@ -46,6 +47,9 @@ reference! {
         /// A candidate that decides nothing, and whose differences are counted.
         "shadow": Part(&CONFIG, &shadow::SHARED), not_null, ours, default("none"),
             page("roll-out.md#a-candidate-beside-the-configuration-that-decides");
+        /// What access logs and traces are told of each decision.
+        "decision_record": Fields(&decision_record::DECISION_RECORD), not_null, ours, default("none"),
+            page("observability.md#decision-record");
         /// What clients get that are refused.
         "error_responses": Fields(&error_responses::ERROR_RESPONSES), ours, default("as natively"),
             page("answers.md#form-and-text");
@@ -159,6 +163,9 @@ impl Config {
                 .and_then(|node| node.object(KeyTables::read))
                 .unwrap_or_default(),
             mode: fields.get("mode").and_then(|node| mode(&node)).unwrap_or_default(),
+            decision_record: fields
+                .get_not_null("decision_record")
+                .and_then(|node| node.object(DecisionRecord::read)),
             error_responses: fields
                 .get("error_responses")
                 .and_then(|node| node.object(ErrorResponses::read))
