@@ -138,6 +138,10 @@ impl Checked {
                 return Self { errors, ..Self::default() };
             }
         };
+        let errors = proxy::mistakes(found);
+        if !errors.is_empty() {
+            return Self { errors, ..Self::default() };
+        }
         let (config, _) = Config::parse(&found.text);
         let mut report = policy.report().into_iter();
         let summary = report.next().unwrap_or_default();
