@@ -1,7 +1,8 @@
 //! `import`: the configuration of another system as ours, and what has no equivalent.
 
+mod alibaba;
 mod envoy;
-mod gateways;
+mod higress;
 mod istio;
 mod istio_policy;
 mod kong;
@@ -50,8 +51,8 @@ pub fn run(arguments: &ImportArguments, paint: Paint) -> Result<Answer, Trouble>
     let found = match arguments.from {
         From::Envoy => envoy::import(&trees, &mut imported),
         From::Istio => istio::import(&trees, &mut imported),
-        From::Higress => gateways::higress(&trees, &mut imported),
-        From::Alibaba => gateways::alibaba(&trees, &mut imported),
+        From::Higress => higress::import(&trees, &mut imported),
+        From::Alibaba => alibaba::import(&trees, &mut imported),
         From::Kong => kong::import(&trees, &mut imported),
     };
     found.map_err(|why| Trouble::new(format!("{name}: {why}")))?;

@@ -332,9 +332,12 @@ fn envoy_text(text: &str, origin: Origin, value: &Tree) -> (Vec<u8>, Tree, Optio
     (text.as_bytes().to_vec(), tree, flaw)
 }
 
-/// Whether a WasmPlugin of Higress has rules that choose a configuration.
+/// Whether a WasmPlugin of Higress has rules that choose a configuration: those that are on, and not where
+/// there is a `pluginConfig`, which is handed over as it stands.
 pub fn has_rules_of_higress(spec: &Tree) -> bool {
-    spec.get("match_rules").is_some_and(|rules| !rules.items().is_empty())
+    let is_on = |rule: &Tree| !rule.get("config_disable").is_some_and(Tree::is_true);
+    let rules = spec.get("match_rules").map(Tree::items).unwrap_or_default();
+    spec.get("plugin_config").is_none() && rules.iter().any(is_on)
 }
 
 /// Whether a plugin is the gate, by its name or its module's.

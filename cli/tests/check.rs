@@ -284,6 +284,8 @@ fn rules_of_higress() {
     for (text, code, says) in [
         (with("  matchRules: []\n"), 0, "good"),
         (with(rules), 1, "as a member `_rules_` of the configuration, which the gate refuses"),
+        (with("  matchRules:\n  - domain: [a.example]\n    configDisable: true\n"), 0, "good"),
+        (with(rules).replace("  defaultConfig:\n", "  pluginConfig:\n"), 0, "good"),
         (with("  defaultConfigDisable: false\n"), 0, "good"),
         (with("  defaultConfigDisable: true\n"), 1, "hands over no configuration at all"),
         (

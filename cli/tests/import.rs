@@ -254,15 +254,88 @@ fn higress_decides_as_before() {
             ("https://open.example/a", None, 0),
         ],
     );
-    let manifest = "kind: WasmPlugin\nspec:\n  defaultConfig:\n    consumers: [{ name: a, issuer: b, remote_jwks: {} }]\n  matchRules: [{}]\n";
-    let said = run_with(&["import", "higress", "-"], manifest);
-    assert!(
-        said.code == 1
-            && said.err.contains("`matchRules`")
-            && said.err.contains("a: `remote_jwks`"),
-        "{said:?}"
+    // With and without a port.
+    check_requests(
+        file.to_str().unwrap(),
+        &[
+            ("https://api.example:8443/a", None, 1),
+            ("https://eu.partner.example:8443/a", None, 1),
+            ("https://api.example.org/a", None, 0),
+        ],
     );
+    let manifest = "kind: WasmPlugin\nspec:\n  defaultConfig:\n    consumers: [{ name: a, issuer: b, remote_jwks: {} }]\n  matchRules: [{}, { service: [s] }, { domain: [d], config: { allow: [] } }]\n";
+    let said = run_with(&["import", "higress", "-"], manifest);
+    for says in [
+        "a rule for neither routes nor domains",
+        "a rule for services",
+        "a rule that allows nobody",
+        "a: neither `jwks` nor a service for `remote_jwks`",
+    ] {
+        assert!(said.code == 1 && said.err.contains(says), "{says}: {said:?}");
+    }
     assert_eq!(run_with(&["import", "higress", "-"], "a: 1").code, 3);
+}
+
+/// The rules of the manifest, which Higress makes `_rules_` of, and keys of a service.
+#[test]
+fn rules_of_higress_manifests() {
+    let folder = scratch("import-higress-rules");
+    let manifest = |more: &str| {
+        format!(
+            "kind: WasmPlugin\nspec:\n  defaultConfig:\n    consumers:\n    - name: web\n      issuer: https://issuer.example\n      \
+             remote_jwks: {{ service_name: keys.dns, service_host: keys.example, path: /jwks.json }}\n      \
+             jwks_fetch_timeout: 2500\n      jwks_cache_duration: 5\n{more}"
+        )
+    };
+    let said = run_with(
+        &["import", "higress", "-"],
+        &manifest(
+            "  matchRules:\n  - domain: [api.example, \"www.*\"]\n    config: { allow: [web] }\n  \
+             - domain: [off.example]\n    configDisable: true\n    config: { allow: [web] }\n",
+        ),
+    );
+    assert_eq!(said.code, 0, "{said:?}");
+    let config: Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(
+        config.pointer("/providers/web/remote_jwks"),
+        Some(&json!({
+            "http_uri": {
+                "uri": "https://keys.example/jwks.json",
+                "cluster": "outbound|443||keys.dns",
+                "timeout": "2.500s",
+            },
+            "cache_duration": "30s",
+        }))
+    );
+    let file = folder.join("gate.json");
+    fs::write(&file, &said.out).unwrap();
+    check_requests(
+        file.to_str().unwrap(),
+        &[
+            ("https://api.example/a", None, 1),
+            ("https://www.shop.example:8443/a", None, 1),
+            ("https://off.example/a", None, 0),
+            ("https://other.example/a", None, 0),
+        ],
+    );
+    // Without rules that are on, all need a token; and so with `_rules_` that `pluginConfig` does not have.
+    for text in [
+        manifest("  matchRules:\n  - { domain: [a], configDisable: true }\n"),
+        manifest("  matchRules:\n  - { domain: [a], config: { allow: [web] } }\n")
+            .replace("defaultConfig", "pluginConfig"),
+    ] {
+        let said = run_with(&["import", "higress", "-"], &text);
+        assert_eq!(said.code, 0, "{said:?}");
+        fs::write(&file, &said.out).unwrap();
+        check_requests(file.to_str().unwrap(), &[("https://other.example/a", None, 1)]);
+    }
+    // The header that names the consumer changes requests, and Envoy would choose the route again.
+    let said = run_with(
+        &["import", "higress", "-"],
+        &manifest("  matchRules:\n  - ingress: [shop/orders]\n    config: { allow: [web] }\n"),
+    );
+    assert!(said.code == 1 && said.err.contains("what was made is not valid yet"), "{said:?}");
+    assert!(said.out.contains("\"exact\": \"shop/orders\""), "{said:?}");
 }
 
 #[test]
@@ -300,7 +373,7 @@ fn kong_decides_as_before() {
     let kong =
         fs::read_to_string(data().join("kong.yaml")).unwrap().replace("RSA_PUBLIC_KEY", &quoted);
     let said = run_with(&["import", "kong", "-"], &kong);
-    assert!(said.code == 1 && said.err.contains("a path that is a regular expression"), "{said:?}");
+    assert!(said.code == 0 && said.err.contains("a path that is a regular expression"), "{said:?}");
     let config: Value = serde_json::from_str(&said.out).unwrap();
     assert_eq!(config.pointer("/bypass_cors_preflight"), Some(&json!(true)));
     let file = folder.join("gate.json");
@@ -320,6 +393,8 @@ fn kong_decides_as_before() {
             ("https://h/api/a", bearer(&alice, "alice-key", now + 9000), 1),
             ("https://h/api/a", None, 1),
             ("https://h/other", None, 0),
+            ("https://h/items/7/a", None, 1),
+            ("https://h/items/x", None, 0),
         ],
     );
     for (input, says) in
@@ -327,6 +402,37 @@ fn kong_decides_as_before() {
     {
         let said = run_with(&["import", "kong", "-"], input);
         assert!(said.code == 3 && said.err.contains(says), "{said:?}");
+    }
+    let routes = "services:\n- routes:\n  - hosts: [api.example, \"*.shop.example\"]\n    methods: [GET, POST]\n    paths: [/a]\n    headers: { x-v: [v1, v2.0] }\n    plugins: [{ name: jwt }]\n  - hosts: [\"admin.example:8443\"]\n    plugins: [{ name: jwt }]\nconsumers: [{ username: a, jwt_secrets: [{ key: alice-key, secret: secret-secret-secret-secret-secret-1 }] }]\n";
+    let said = run_with(&["import", "kong", "-"], routes);
+    assert_eq!(said.code, 0, "{said:?}");
+    fs::write(&file, &said.out).unwrap();
+    let asks = |method: &str, url: &str, version: Option<&str>| {
+        let header = version.map(|own| format!("x-v: {own}"));
+        let mut arguments =
+            vec!["explain", "--config", file.to_str().unwrap(), "--request", method, url];
+        arguments.extend(header.iter().flat_map(|own| ["-H", own.as_str()]));
+        run(&arguments).code
+    };
+    for (method, url, version, code) in [
+        ("GET", "https://api.example/a/b", Some("v1"), 1),
+        ("POST", "https://API.example:444/a", Some("V2.0"), 1),
+        ("GET", "https://eu.shop.example/a", Some("v1"), 1),
+        ("GET", "https://shop.example/a", Some("v1"), 0),
+        ("GET", "https://apixexample/a", Some("v1"), 0),
+        ("GET", "https://api.example/a", Some("v2x0"), 0),
+        ("GET", "https://api.example/a", None, 0),
+        ("PUT", "https://api.example/a", Some("v1"), 0),
+        ("GET", "https://api.example/b", Some("v1"), 0),
+        ("GET", "https://admin.example:8443/b", None, 1),
+        ("GET", "https://admin.example/b", None, 0),
+    ] {
+        assert_eq!(asks(method, url, version), code, "{method} {url} {version:?}");
+    }
+    let lost = "services:\n- routes:\n  - snis: [a]\n    headers: { x: [\"~*a\"] }\n    plugins: [{ name: jwt }]\nconsumers: []\n";
+    let said = run_with(&["import", "kong", "-"], lost);
+    for says in ["`snis` of a route", "a header by a regular expression"] {
+        assert!(said.code == 1 && said.err.contains(says), "{says}: {said:?}");
     }
     let short = "plugins: [{ name: jwt }]\nconsumers: [{ username: a, jwt_secrets: [{ key: k, secret: short }] }]\n";
     let said = run_with(&["import", "kong", "-"], short);

@@ -61,7 +61,8 @@ pub fn mistakes(found: &Found) -> Vec<Finding> {
                        refuses with all the rest: say it in `rules`, which know hosts and paths";
         list.push(finding(own.place, "", message));
     }
-    if let Some(own) = spec.get("default_config_disable").filter(|own| own.is_true()) {
+    let is_off = spec.get("default_config_disable").filter(|own| own.is_true());
+    if let Some(own) = is_off.filter(|_| spec.get("plugin_config").is_none()) {
         let message = "with `defaultConfigDisable`, Higress hands over no configuration at all";
         list.push(finding(own.place, "", message));
     }

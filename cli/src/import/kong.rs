@@ -1,11 +1,14 @@
 //! Kong's `jwt` plugin in a declarative configuration.
 
+mod route;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jwt_gate_signing::public_jwk_of_pem;
 use serde_json::{Map, Value, json};
 
 use crate::import::Imported;
+use crate::import::kong::route::Matches;
 use crate::tree::Tree;
 
 pub fn import(trees: &[Tree], imported: &mut Imported) -> Result<(), String> {
@@ -13,16 +16,17 @@ pub fn import(trees: &[Tree], imported: &mut Imported) -> Result<(), String> {
     let mut plugins = Vec::new();
     let list = |tree: &'_ Tree, name: &str| tree.get(name).map_or(&[][..], Tree::items).to_vec();
     for plugin in list(tree, "plugins") {
-        plugins.push((plugin, vec!["/".to_owned()]));
+        plugins.push((plugin, vec![Matches::everything()]));
     }
     for service in list(tree, "services") {
         let routes = list(&service, "routes");
         for plugin in list(&service, "plugins") {
-            plugins.push((plugin, routes.iter().flat_map(|own| paths(own, imported)).collect()));
+            plugins
+                .push((plugin, routes.iter().flat_map(|own| route::read(own, imported)).collect()));
         }
         for route in &routes {
             for plugin in list(route, "plugins") {
-                plugins.push((plugin, paths(route, imported)));
+                plugins.push((plugin, route::read(route, imported)));
             }
         }
     }
@@ -70,15 +74,15 @@ pub fn import(trees: &[Tree], imported: &mut Imported) -> Result<(), String> {
         all.push(json!({ "allow_missing_or_failed": {} }));
         requires = json!({ "requires_any": { "requirements": all } });
     }
-    let mut places: Vec<_> = plugins.into_iter().flat_map(|(_, paths)| paths).collect();
-    // Longer paths first: the first rule that matches decides.
-    places.sort_by(|one, other| other.len().cmp(&one.len()).then(one.cmp(other)));
+    let mut places: Vec<_> = plugins.into_iter().flat_map(|(_, matches)| matches).collect();
+    // What Kong tries first stands first: the first rule that matches decides.
+    places.sort();
     places.dedup();
     let mut rules: Vec<_> = places
         .iter()
-        .map(|path| json!({ "match": { "prefix": path }, "requires": requires }))
+        .map(|place| json!({ "match": place.to_match(), "requires": requires }))
         .collect();
-    if !places.iter().any(|path| path == "/") {
+    if !places.iter().any(Matches::is_everything) {
         imported.note(tree, "the plugin is not global: what no rule matches stays open");
         rules.push(json!({ "match": { "prefix": "/" } }));
     }
@@ -87,36 +91,6 @@ pub fn import(trees: &[Tree], imported: &mut Imported) -> Result<(), String> {
         "providers": providers, "rules": rules, "bypass_cors_preflight": preflight,
     }));
     Ok(())
-}
-
-/// The prefixes of a route.
-fn paths(route: &Tree, imported: &mut Imported) -> Vec<String> {
-    for field in ["hosts", "methods", "headers", "snis"] {
-        if let Some(own) = route.get(field) {
-            imported.lost(
-                own,
-                format!("`{field}` of a route: the rule is for its paths, whatever these are"),
-            );
-        }
-    }
-    let paths = route.get("paths").map(Tree::items).unwrap_or_default();
-    if paths.is_empty() {
-        return vec!["/".to_owned()];
-    }
-    let mut prefixes = Vec::new();
-    for path in paths {
-        match path.text() {
-            Some(text) if text.starts_with('~') => {
-                imported.lost(
-                    path,
-                    "a path that is a regular expression: write a rule with `safe_regex`",
-                );
-            }
-            Some(text) => prefixes.push(text.to_owned()),
-            None => {}
-        }
-    }
-    prefixes
 }
 
 fn provider(
