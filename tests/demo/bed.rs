@@ -1,0 +1,72 @@
+//! Everything that `docker-compose.yml` starts around the page, in this process and one Envoy.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use jwt_gate_demo::backend;
+use jwt_gate_demo::envoy::{self, Envoy, EnvoyOptions, PINNED};
+use jwt_gate_demo::issuer::{Issuer, IssuerOptions};
+use jwt_gate_demo::local::{self, Ports, Prefer};
+use jwt_gate_demo::pki::Authority;
+use jwt_gate_demo::serve::Server;
+use jwt_gate_demo::wasm;
+
+/// A running demo.
+pub struct Demo {
+    pub issuer: Issuer,
+    pub envoy: Envoy,
+    pub ports: Ports,
+    pub folder: PathBuf,
+    _servers: [Server; 3],
+}
+
+impl Demo {
+    pub fn start() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let module = match std::env::var_os("JWT_GATE_WASM") {
+            Some(path) => path.into(),
+            None => wasm::build_filter(&wasm::workspace()).unwrap(),
+        };
+        let folder =
+            wasm::workspace().join(format!("target/envoy/{}-demo-{count}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let ports = Ports::choose(Prefer::Any).unwrap();
+        let at = |port: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+
+        let issuer = Issuer::new(IssuerOptions {
+            issuer: "https://issuer.demo.test".to_owned(),
+            audience: "orders-api".to_owned(),
+            admin: true,
+            ..IssuerOptions::default()
+        });
+        let authority = Authority::new("demo");
+        let ca = folder.join("ca.pem");
+        fs::write(&ca, authority.ca_pem()).unwrap();
+        let identity = authority.issue(&["issuer"]);
+        let servers = [
+            Server::start(at(ports.issuer_tls), issuer.router(), Some(identity)),
+            Server::start(at(ports.issuer), issuer.router(), None),
+            Server::start(at(ports.backend), backend::router(), None),
+        ]
+        .map(Result::unwrap);
+
+        let config = folder.join("envoy.yaml");
+        let shipped = include_str!("../../envoy.yaml");
+        fs::write(&config, local::envoy_yaml(shipped, &ports, &module, &ca).unwrap()).unwrap();
+        let options = EnvoyOptions { workdir: Some(folder.clone()), ..EnvoyOptions::default() };
+        let binary = envoy::find(PINNED).unwrap();
+        let envoy = Envoy::start_yaml_file(&binary, &config, options).unwrap();
+        Self { issuer, envoy, ports, folder, _servers: servers }
+    }
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let _ = fs::remove_dir_all(&self.folder);
+        }
+    }
+}
