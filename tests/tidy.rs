@@ -174,6 +174,7 @@ fn documents_name_only_what_exists() {
         "docs/bound-tokens.md",
         "docs/bridge.md",
         "docs/cli.md",
+        "docs/dashboard.md",
         "docs/deploy.md",
         "docs/keys.md",
         "docs/mapping.md",

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use jwt_gate_demo::browser::{self, Browser};
+use jwt_gate_demo::envoy::PINNED;
 use serde_json::{Value, json};
 
 use super::bed::Demo;
@@ -96,7 +97,7 @@ fn the_page_works_in_a_browser() {
             "no Chromium on PATH or in the variable CHROMIUM (Debian: apt install chromium)",
         );
     };
-    let demo = Demo::start();
+    let demo = Demo::start(PINNED);
     let mut page = Page(Browser::start(&chromium).unwrap());
     page.0.resize(1280, 900, false).unwrap();
     page.0.open(&format!("http://127.0.0.1:{}/", demo.ports.page)).unwrap();

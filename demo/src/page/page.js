@@ -503,7 +503,7 @@ function samples(text) {
   return found;
 }
 
-const FAULTS = ["keys_unavailable", "too_many_waiting", "configuration_invalid", "host_failed", "revocation_unavailable"];
+const FAULTS = ["keys_unavailable", "too_many_waiting", "revocation_unavailable", "replay_memory_full", "configuration_invalid", "host_failed"];
 
 async function refreshCounters() {
   const response = await fetch("/stats/prometheus?usedonly&filter=wasmcustom", { cache: "no-store" });
