@@ -27,6 +27,18 @@ pub struct Demo {
 
 impl Demo {
     pub fn start(version: &str) -> Self {
+        Self::start_with(version, include_str!("../../envoy.yaml"))
+    }
+
+    /// The same, without the expressions that make labels of names of metrics.
+    pub fn without_labels(version: &str) -> Self {
+        let shipped = include_str!("../../envoy.yaml");
+        let (before, rest) = shipped.split_once("stats_config:\n").unwrap();
+        let (_, after) = rest.split_once("static_resources:\n").unwrap();
+        Self::start_with(version, &format!("{before}static_resources:\n{after}"))
+    }
+
+    fn start_with(version: &str, shipped: &str) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let module = match std::env::var_os("JWT_GATE_WASM") {
@@ -57,7 +69,6 @@ impl Demo {
         .map(Result::unwrap);
 
         let config = folder.join("envoy.yaml");
-        let shipped = include_str!("../../envoy.yaml");
         fs::write(&config, local::envoy_yaml(shipped, &ports, &module, &ca).unwrap()).unwrap();
         let options = EnvoyOptions { workdir: Some(folder.clone()), ..EnvoyOptions::default() };
         let binary = envoy::find(version).unwrap();

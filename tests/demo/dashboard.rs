@@ -85,6 +85,16 @@ fn told(page: &str) -> BTreeMap<String, BTreeSet<String>> {
 fn every_metric_is_there(version: &str) {
     let demo = Demo::start(version);
     demo.story();
+    // The access log has the decisions, each with its key or its reason.
+    let kid = demo.issuer.signing_key().kid().to_owned();
+    let log = demo.envoy.logs();
+    for line in [
+        format!("jwt=allow reason=- provider=demo kid={kid}\n"),
+        "jwt=deny reason=token_malformed provider=demo kid=-\n".to_owned(),
+        "jwt=deny reason=keys_unavailable provider=demo kid=-\n".to_owned(),
+    ] {
+        assert!(log.contains(&line), "no {line} in {log}");
+    }
     let metrics = demo.metrics();
     let told = told(&metrics);
     for (place, expression) in queries().into_iter().chain(alerts()) {

@@ -26,8 +26,9 @@ struct Prometheus {
 }
 
 impl Prometheus {
-    /// The files that ship, with another address to read from, at once and more often.
-    fn start(demo: &Demo) -> Option<Self> {
+    /// The files that ship, with another address to read from, at once and more often. With `relabel`, it
+    /// makes the labels.
+    fn start(demo: &Demo, relabel: bool) -> Option<Self> {
         let program = find_program("PROMETHEUS", &["prometheus"])?;
         let folder_here = demo.folder.join("prometheus");
         fs::create_dir_all(&folder_here).unwrap();
@@ -35,6 +36,9 @@ impl Prometheus {
         let from = format!("127.0.0.1:{}", demo.ports.metrics);
         let config = config.replace("envoy:9902", &from).replace(": 5s", ": 1s");
         assert_eq!((config.matches(&from).count(), config.matches(": 1s").count()), (1, 2));
+        let more = fs::read_to_string(folder().join("relabel.yml")).unwrap();
+        let more: String = more.lines().map(|line| format!("  {line}\n")).collect();
+        let config = if relabel { config + &more } else { config };
         fs::write(folder_here.join("prometheus.yml"), config).unwrap();
         let rules = fs::read_to_string(folder().join("rules.yml")).unwrap();
         let rules = rules.replace("for: 1m", "for: 0s").replace("for: 5m", "for: 0s");
@@ -91,6 +95,25 @@ impl Prometheus {
         values.filter(|value: &f64| value.is_finite()).collect()
     }
 
+    /// Waits until everything that the dashboard asks for is there, while somebody calls with these tokens.
+    fn has_data_for_every_query(&self, demo: &Demo, tokens: &[&str]) {
+        let deadline = Instant::now() + LIMIT;
+        loop {
+            for token in tokens {
+                demo.get(token);
+            }
+            let queries = queries().into_iter();
+            let missing: Vec<_> = queries
+                .filter(|(_, expression)| self.query(&filled_in(expression)).is_empty())
+                .collect();
+            if missing.is_empty() {
+                return;
+            }
+            assert!(Instant::now() < deadline, "no data: {missing:#?}");
+            sleep(Duration::from_millis(500));
+        }
+    }
+
     fn firing(&self) -> Vec<String> {
         let Ok(answer) = Request::get("/api/v1/alerts").send(self.address) else { return vec![] };
         let answer = answer.json().unwrap();
@@ -124,7 +147,7 @@ fn filled_in(expression: &str) -> String {
 #[test]
 fn prometheus_has_data_for_every_query_and_alerts_fire() {
     let demo = Demo::start(PINNED);
-    let Some(prometheus) = Prometheus::start(&demo) else {
+    let Some(prometheus) = Prometheus::start(&demo, false) else {
         return skipped(
             "prometheus_has_data_for_every_query_and_alerts_fire",
             "no Prometheus on PATH or in the variable PROMETHEUS (Debian: apt install prometheus)",
@@ -163,25 +186,7 @@ fn prometheus_has_data_for_every_query_and_alerts_fire() {
     // Back again; everything that the dashboard shows goes on meanwhile.
     demo.issuer.set_fault(Fault::None);
     prometheus.eventually("the new key is known", || demo.get(&new) == 200);
-    let missing = || -> Vec<String> {
-        queries()
-            .into_iter()
-            .filter(|(_, expression)| prometheus.query(&filled_in(expression)).is_empty())
-            .map(|(title, expression)| format!("{title}: {expression}"))
-            .collect()
-    };
-    let deadline = Instant::now() + LIMIT;
-    loop {
-        for token in [&token, &new, "nonsense"] {
-            demo.get(token);
-        }
-        let missing = missing();
-        if missing.is_empty() {
-            break;
-        }
-        assert!(Instant::now() < deadline, "no data: {missing:#?}");
-        sleep(Duration::from_millis(500));
-    }
+    prometheus.has_data_for_every_query(&demo, &[&token, &new, "nonsense"]);
     // What the numbers say is what happened.
     let sum = |expression: &str| prometheus.query(expression).iter().sum::<f64>();
     prometheus.eventually("all have been counted", || {
@@ -205,4 +210,31 @@ fn prometheus_has_data_for_every_query_and_alerts_fire() {
         let found = data.as_array().unwrap();
         assert!(found.iter().any(|one| one[label].is_string()), "{expression}: {data}");
     }
+}
+
+/// Where Envoy's bootstrap makes no labels, Prometheus can.
+#[test]
+fn labels_can_be_made_by_prometheus() {
+    let demo = Demo::without_labels(PINNED);
+    let Some(prometheus) = Prometheus::start(&demo, true) else {
+        return skipped(
+            "labels_can_be_made_by_prometheus",
+            "no Prometheus on PATH or in the variable PROMETHEUS (Debian: apt install prometheus)",
+        );
+    };
+    demo.story();
+    assert!(demo.metrics().contains("\njwt_gate_denied_for_token_malformed{} 1\n"));
+    assert!(demo.metrics().contains("\njwt_gate_provider_demo_waiting{} 0\n"));
+    let token = demo.issuer.mint(json!({}));
+    prometheus.has_data_for_every_query(&demo, &[&token, "nonsense"]);
+    for expected in [
+        "jwt_gate_denied_for{jwt_gate_reason='token_malformed'}",
+        "jwt_gate_provider_waiting{jwt_gate_provider='demo'}",
+        "jwt_gate_provider_jwks_fetch_failed_for{jwt_gate_provider='demo',jwt_gate_reason='status'}",
+        "jwt_gate_provider_jwks_age_seconds{jwt_gate_provider='demo'}",
+    ] {
+        assert_eq!(prometheus.query(expected).len(), 1, "{expected}");
+    }
+    let left = "{__name__=~'jwt_gate_(.*_for_.*|provider_demo_.*)'}";
+    assert_eq!(prometheus.query(left).len(), 0);
 }
