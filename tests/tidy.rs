@@ -176,6 +176,7 @@ fn documents_name_only_what_exists() {
         "docs/cli.md",
         "docs/configuration.md",
         "docs/reference.md",
+        "docs/dashboard.md",
         "docs/deploy.md",
         "docs/keys.md",
         "docs/mapping.md",
