@@ -65,7 +65,8 @@ pub(crate) struct Shot {
     pub(crate) h2: Option<Vec<String>>,
     /// What of such a request the proxy shows to filters, where it does not refuse it itself.
     pub(crate) seen_as: Option<Vec<String>>,
-    /// `pass`; a status and a code; `proxy` and a status, where the proxy refuses; `closed`.
+    /// `pass`; a status and a code; `proxy` and a status, where the proxy refuses; `closed`, where it
+    /// does so without an answer; `cut`, where it does so after the request went on.
     pub(crate) expect: String,
     /// Where the answer in Envoy is another one.
     pub(crate) envoy: Option<String>,
@@ -76,6 +77,7 @@ pub(crate) struct Shot {
     pub(crate) backend: Vec<String>,
     /// The same, where Envoy shows it otherwise than it stands in the request.
     pub(crate) envoy_backend: Option<Vec<String>>,
+    pub(crate) oldest_backend: Option<Vec<String>>,
 }
 
 fn get() -> String {
@@ -176,7 +178,9 @@ fn cases(file: &Path) -> Vec<Case> {
             None => vec![(None, Value::Null)],
             Some(Value::Array(list)) => list
                 .into_iter()
-                .map(|value| (Some(value.as_str().map_or_else(|| value.to_string(), str::to_owned)), value))
+                .map(|value| {
+                    (Some(value.as_str().map_or_else(|| value.to_string(), str::to_owned)), value)
+                })
                 .collect(),
             Some(Value::Object(map)) => {
                 map.into_iter().map(|(name, value)| (Some(name), value)).collect()
@@ -186,7 +190,7 @@ fn cases(file: &Path) -> Vec<Case> {
         for (member, value) in members {
             let mut case = match filled(&Value::Object(place.clone()), &value) {
                 Value::Object(case) => case,
-                _ => unreachable!(),
+                other => panic!("{family}: {other}"),
             };
             let mut text = |name: &str| match case.remove(name) {
                 None => String::new(),
@@ -204,6 +208,8 @@ fn cases(file: &Path) -> Vec<Case> {
                 case.remove("backend");
                 case.remove("envoy");
                 case.remove("oldest");
+                case.remove("envoy_backend");
+                case.remove("oldest_backend");
                 shots.push(merged(&case, next.as_object().unwrap()));
             }
             let shots = shots.into_iter().map(|mut shot| {

@@ -88,7 +88,8 @@ pub(crate) fn set(described: &Value) -> String {
 }
 
 fn change(jwk: &mut Map<String, Value>, own: &Map<String, Value>, before: &Value) {
-    for (name, value) in own.iter().filter(|(name, _)| !["key", "private"].contains(&name.as_str())) {
+    for (name, value) in own.iter().filter(|(name, _)| !["key", "private"].contains(&name.as_str()))
+    {
         match value.as_str() {
             Some("{absent}") => {
                 jwk.remove(name);

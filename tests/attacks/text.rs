@@ -40,7 +40,7 @@ pub(crate) fn time(name: &str, now: u64) -> Option<String> {
     let rest = name.strip_prefix("now")?;
     let seconds = match rest.split_at_checked(1) {
         None => 0,
-        Some((_, by)) => i64::try_from(by.parse::<u32>().ok()?).ok()?,
+        Some((_, by)) => i64::from(by.parse::<u32>().ok()?),
     };
     let now = i64::try_from(now).unwrap();
     Some((if rest.starts_with('-') { now - seconds } else { now + seconds }).to_string())

@@ -49,7 +49,13 @@ pub(crate) fn send_once(address: SocketAddr, octets: &[u8], method: &str) -> io:
 }
 
 /// A request in HTTP/1.1.
-pub(crate) fn http1(method: &[u8], path: &[u8], headers: &Headers, body: &[u8], host: &str) -> Vec<u8> {
+pub(crate) fn http1(
+    method: &[u8],
+    path: &[u8],
+    headers: &Headers,
+    body: &[u8],
+    host: &str,
+) -> Vec<u8> {
     let mut octets = [method, b" ", path, b" HTTP/1.1\r\n"].concat();
     let mut line = |name: &[u8], value: &[u8]| {
         octets.extend([name, b": ", value, b"\r\n"].concat());
@@ -109,7 +115,8 @@ pub(crate) fn http2(address: SocketAddr, headers: &Headers) -> io::Result<Respon
         stream.read_exact(&mut content)?;
         let (kind, flags, id) = (head[3], head[4], head[8]);
         let is_ours = id == 1;
-        let closed = |what: &str| Err(io::Error::new(io::ErrorKind::UnexpectedEof, what.to_owned()));
+        let closed =
+            |what: &str| Err(io::Error::new(io::ErrorKind::UnexpectedEof, what.to_owned()));
         match kind {
             SETTINGS if flags & 1 == 0 => stream.write_all(&frame(SETTINGS, 1, 0, &[]))?,
             HEADERS if is_ours => {
