@@ -68,6 +68,11 @@ pub(crate) struct Shot {
     /// `pass`; a status and a code; `proxy` and a status, where the proxy refuses; `closed`, where it
     /// does so without an answer; `cut`, where it does so after the request went on.
     pub(crate) expect: String,
+    /// The challenge, where it is to be said here.
+    pub(crate) challenge: Option<String>,
+    /// Of further requests in `raw`, what becomes of them; they are not told natively.
+    #[serde(default)]
+    pub(crate) also: Vec<String>,
     /// Where the answer in Envoy is another one.
     pub(crate) envoy: Option<String>,
     /// Where that in the oldest Envoy is yet another one.

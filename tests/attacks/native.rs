@@ -154,6 +154,12 @@ pub(crate) fn run(described: &BTreeMap<String, Described>, cases: &[&Case]) -> V
                     }
                 }
                 Decision::Reject(rejection) => {
+                    let challenges = rejection.headers.iter();
+                    let challenges = challenges.filter(|(name, _)| name == "www-authenticate");
+                    let challenges: Vec<_> = challenges.map(|(_, value)| value.as_str()).collect();
+                    if shot.challenge.as_deref().is_some_and(|own| challenges != [own]) {
+                        fail(format!("the challenge is {challenges:?}"));
+                    }
                     // No answer says what was sent, but for the address.
                     let body = rejection.body.as_bytes();
                     for token in ready.tokens.values().filter(|token| token.len() > 20) {

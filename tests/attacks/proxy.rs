@@ -103,13 +103,17 @@ pub(crate) fn run(
                 send(clients.get_mut(&case.gate).unwrap(), bed.address(&case.gate), &ready);
             let told = told(&answer, native.as_ref(), expected);
             let counted = counts.entry(&case.gate).or_default();
-            match expected.split_once(' ') {
-                Some(("proxy", _)) => {}
-                Some((_, code)) => *counted.entry(format!("denied_for.{code}")).or_default() += 1,
-                None if expected != "closed" => {
-                    *counted.entry("allowed".to_owned()).or_default() += 1
+            for expected in std::iter::once(expected).chain(&shot.also) {
+                match expected.split_once(' ') {
+                    Some(("proxy", _)) => {}
+                    Some((_, code)) => {
+                        *counted.entry(format!("denied_for.{code}")).or_default() += 1
+                    }
+                    None if expected != "closed" => {
+                        *counted.entry("allowed".to_owned()).or_default() += 1
+                    }
+                    None => {}
                 }
-                None => {}
             }
             let what = match (told, &answer) {
                 (Err(told), _) => format!("{told}, expected {expected}"),
@@ -148,7 +152,11 @@ fn send(client: &mut Client, address: SocketAddr, ready: &Ready<'_>) -> io::Resu
     if let Some(raw) = &shot.raw {
         let octets = ready.octets(&as_http(raw));
         let method = raw.split(' ').next().unwrap_or_default();
-        return wire::send_once(address, &octets, method);
+        let (first, more) = wire::send_once(address, &octets, method, shot.also.len())?;
+        for (answer, expected) in more.into_iter().zip(&shot.also) {
+            told(&Ok(answer), None, expected).map_err(io::Error::other)?;
+        }
+        return Ok(first);
     }
     let headers = ready.headers(&shot.headers);
     let (method, path) = (ready.octets(&shot.method), ready.octets(&shot.path));

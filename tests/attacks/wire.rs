@@ -43,9 +43,17 @@ impl Client {
     }
 }
 
-/// Sends octets, whatever they are, over a connection of their own.
-pub(crate) fn send_once(address: SocketAddr, octets: &[u8], method: &str) -> io::Result<Response> {
-    Connection::open(address)?.send_octets(octets, method, PATIENCE)
+/// Sends octets, whatever they are, over a connection of their own, and reads as many more answers.
+pub(crate) fn send_once(
+    address: SocketAddr,
+    octets: &[u8],
+    method: &str,
+    more: usize,
+) -> io::Result<(Response, Vec<Response>)> {
+    let mut connection = Connection::open(address)?;
+    let first = connection.send_octets(octets, method, PATIENCE)?;
+    let more = (0..more).map(|_| connection.send_octets(b"", "GET", PATIENCE));
+    Ok((first, more.collect::<io::Result<_>>()?))
 }
 
 /// A request in HTTP/1.1.
