@@ -244,7 +244,7 @@ fn secrets_are_compared_in_constant_time() {
             assert!(code.contains(".verify_slice(signature)"), "{file}");
             assert!(!code.contains("==") && !code.contains(".eq("), "{file} compares");
         } else {
-            for word in ["finalize()", "Hmac<", "verify_slice", "verify_truncated"] {
+            for word in ["Hmac<", "Mac as", "verify_slice", "verify_truncated"] {
                 assert!(!code.contains(word), "{file} names `{word}`");
             }
         }

@@ -23,6 +23,7 @@ mod faults;
 mod hostile;
 mod issuers;
 mod keys;
+mod observability;
 mod outputs;
 mod revocation;
 mod sharing;
