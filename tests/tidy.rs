@@ -241,7 +241,7 @@ fn names_of_metrics_become_labels() {
         let found = text.split("regex: '").skip(1).filter_map(|rest| rest.split_once('\''));
         found.map(|(expression, _)| expression.to_owned()).collect()
     };
-    let told = expressions(&read("docs/configuration.md"));
+    let told = expressions(&read("docs/metrics-and-reasons.md"));
     assert_eq!(told.len(), 3);
     assert_eq!(told, expressions(&read("envoy.yaml")));
     let told: Vec<_> = told.iter().map(|text| regex_lite::Regex::new(text).unwrap()).collect();

@@ -19,6 +19,7 @@ mod bed;
 mod bound_tokens;
 mod bridge;
 mod configuration;
+mod cookbook;
 mod faults;
 mod hostile;
 mod issuers;
