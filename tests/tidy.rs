@@ -171,6 +171,14 @@ fn documents_name_only_what_exists() {
         "CONTRIBUTING.md",
         "docs/answers.md",
         "docs/authorization.md",
+        "docs/README.md",
+        "docs/cookbook.md",
+        "docs/failures.md",
+        "docs/faq.md",
+        "docs/getting-started.md",
+        "docs/metrics-and-reasons.md",
+        "docs/troubleshooting.md",
+        "docs/upgrade.md",
         "docs/bound-tokens.md",
         "docs/bridge.md",
         "docs/cli.md",
@@ -218,6 +226,7 @@ fn claims_name_tests_that_exist() {
             let names: Vec<_> = cells[columns].split('`').skip(1).step_by(2).collect();
             let is_heading = cells[1].starts_with(" **");
             let may_be_unseen = is_heading
+                || cells[1].trim() == "fault"
                 || unseen.iter().any(|start| cells[columns - 1].trim().starts_with(start));
             assert!(!names.is_empty() || may_be_unseen, "{document}: no test: {row}");
             for name in names {
@@ -231,7 +240,7 @@ fn claims_name_tests_that_exist() {
     check("SECURITY.md", 3, &[]);
     // Headings, and what the gate does not do.
     check("README.md", 7, &["no:", "not yet"]);
-    check("docs/keys.md", 4, &[]);
+    check("docs/failures.md", 6, &["Not "]);
 }
 
 /// The labels that the documents promise, by the expressions that `envoy.yaml` has.

@@ -1,4 +1,4 @@
-//! The examples of `docs/cli.md`: what they show is what happens.
+//! The examples of `docs/cli.md` and `docs/troubleshooting.md`: what they show is what happens.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod command;
@@ -85,6 +85,14 @@ fn run_examples(text: &str, folder: &Path) -> usize {
 fn examples_of_the_command_line() {
     let folder = scratch("documents");
     let text = include_str!("../../docs/cli.md");
+    let count = run_examples(text, &folder);
+    assert!(count >= 10, "{count}");
+}
+
+#[test]
+fn examples_by_symptom() {
+    let folder = scratch("troubleshooting");
+    let text = include_str!("../../docs/troubleshooting.md");
     let count = run_examples(text, &folder);
     assert!(count >= 10, "{count}");
 }

@@ -88,10 +88,8 @@ fn requests_are_answered_as_the_recipes_say() {
         for example in recipe.examples.clone() {
             now += 1;
             let (path, headers) = recipe.request(&example, now);
-            let mut sent = vec![
-                (":method".to_owned(), example.method.clone()),
-                (":path".to_owned(), path),
-            ];
+            let mut sent =
+                vec![(":method".to_owned(), example.method.clone()), (":path".to_owned(), path)];
             sent.extend(headers.into_iter().map(|(name, value)| (name.to_lowercase(), value)));
             let head: Vec<_> = sent.iter().map(|(name, value)| (&**name, &**value)).collect();
             serve(&mut gate, &recipe, now);

@@ -186,7 +186,13 @@ impl Token {
             false => SigningKey::generate(alg, kid),
         });
         let is_published = json.get("published").is_none();
-        Self { key: key.clone(), header, claims: json["claims"].take(), keys: address, is_published }
+        Self {
+            key: key.clone(),
+            header,
+            claims: json["claims"].take(),
+            keys: address,
+            is_published,
+        }
     }
 
     /// With these changes to its claims.
@@ -206,7 +212,8 @@ impl Token {
                 claims.insert(name.to_owned(), time.into());
             }
         }
-        self.key.sign_with_header(&self.header, Value::Object(claims.clone()).to_string().as_bytes())
+        self.key
+            .sign_with_header(&self.header, Value::Object(claims.clone()).to_string().as_bytes())
     }
 }
 
@@ -235,7 +242,10 @@ fn read_examples(block: &str) -> Vec<Example> {
         }
         let token = Some(rest).filter(|rest| !rest.is_empty()).map(|rest| {
             let (name, changes) = rest.split_once(' ').unwrap_or((rest, "{}"));
-            (name.to_owned(), serde_json::from_str(changes).unwrap_or_else(|e| panic!("{e}: {line}")))
+            (
+                name.to_owned(),
+                serde_json::from_str(changes).unwrap_or_else(|e| panic!("{e}: {line}")),
+            )
         });
         examples.push(Example {
             line: line.to_owned(),

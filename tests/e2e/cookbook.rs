@@ -54,7 +54,8 @@ fn answer(mut stream: TcpStream, recipes: &Mutex<Vec<Recipe>>) -> std::io::Resul
         None => ("404 Not Found", String::new()),
     };
     let length = body.len();
-    let head = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n");
+    let head =
+        format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n");
     stream.write_all(format!("{head}{body}").as_bytes())
 }
 

@@ -21,6 +21,7 @@ mod bridge;
 mod configuration;
 mod cookbook;
 mod faults;
+mod getting_started;
 mod hostile;
 mod issuers;
 mod keys;
