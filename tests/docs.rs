@@ -101,23 +101,29 @@ fn every_metric_is_told_and_exists() {
     let gauges = answers(between(&effect, "impl Quantity {", "pub enum LogLevel"));
     assert!(counters.len() > 25 && gauges.len() >= 6, "{counters:?} {gauges:?}");
     let text = section("Metrics");
-    let tables = between(&text, "", "| causes | of |");
-    let mut told = BTreeSet::new();
-    for row in rows(tables) {
+    let (mut told, mut of_lists) = (BTreeSet::new(), BTreeSet::new());
+    for row in rows(between(&text, "", "| causes | of |")) {
         for name in names(&row[0]) {
             assert!(row.iter().all(|cell| !cell.is_empty()), "{name}");
-            // Lists of revoked tokens have the names of keys, with another start.
-            let name = name.split('.').next().unwrap();
-            told.insert(match name {
-                "revocation_waiting" | "revocation_waited" => {
-                    name["revocation_".len()..].to_owned()
-                }
-                "revocation_skipped" => name.to_owned(),
-                name => name.replace("revocation_", "jwks_"),
-            });
+            let name = name.split('.').next().unwrap().to_owned();
+            let is_lists = name.starts_with("revocation_") && name != "revocation_skipped";
+            let is_new = if is_lists { of_lists.insert(name) } else { told.insert(name) };
+            assert!(
+                is_new || row[0].contains("waited") || row[0].contains("jwks_fetch"),
+                "{row:?}"
+            );
         }
     }
     let exist: BTreeSet<_> = counters.union(&gauges).cloned().collect();
+    // Lists of revoked tokens are counted like keys, and have entries in their place.
+    let only_keys = ["jwks_keys", "jwks_keys_skipped", "jwks_unknown_kid_fetch"];
+    let like_keys = exist.iter().filter(|name| !only_keys.contains(&name.as_str()));
+    let like_keys = like_keys.filter_map(|name| match name.as_str() {
+        "waited" | "waiting" => Some(format!("revocation_{name}")),
+        name => name.strip_prefix("jwks_").map(|rest| format!("revocation_{rest}")),
+    });
+    assert_eq!(of_lists, like_keys.collect());
+    told.insert("jwks_entries".to_owned());
     assert_eq!(told, exist);
     // By reason and by cause, where there are such.
     for name in exist.iter().filter(|name| name.ends_with("_for") || name.ends_with("skipped")) {
@@ -408,12 +414,14 @@ fn check_yaml(block: &Block) {
 }
 
 /// Programs whose calls are looked at by their words and by `bash -n` only, and why.
-const NOT_RUN: [(&str, &str); 8] = [
+const NOT_RUN: [(&str, &str); 10] = [
     ("curl", "asks addresses of an example, or of an Envoy that runs"),
     ("docker", "needs a daemon and images"),
     ("envoy", "is run with other files by tests/e2e and tests/deploy"),
+    ("grep", "reads what a cluster says"),
     ("istioctl", "needs a mesh"),
     ("kubectl", "needs a cluster"),
+    ("sed", "reads what the demo says"),
     ("skopeo", "needs a registry"),
     ("target/release/jwt-gate", "is run by cli/tests"),
     ("token=$(curl", "asks the demo, which `cargo xtask demo` does itself"),
@@ -426,13 +434,14 @@ fn check_commands(block: &Block) {
     let checked = Command::new("bash").args(["-n", "-c", &block.text]).status().unwrap();
     assert!(checked.success(), "{place}: bash does not understand it");
     let text = block.text.replace("\\\n", " ");
-    let mut goes_on = false;
-    for line in text.lines() {
-        let words: Vec<_> = line.split('#').next().unwrap().split_whitespace().collect();
-        let is_continued = std::mem::replace(&mut goes_on, line.trim_end().ends_with('|'));
+    let comment = Regex::new(r"(^|\s)#.*").unwrap();
+    let and_then = Regex::new(r"\s\|(\s|$)|\s&&\s").unwrap();
+    let text: Vec<_> = text.lines().map(|line| comment.replace(line, "").into_owned()).collect();
+    let parts = text.iter().flat_map(|line| and_then.split(line));
+    for line in parts {
+        let words: Vec<_> = line.split_whitespace().collect();
         match words[..] {
             [] => {}
-            _ if is_continued => {}
             ["cargo", "xtask", command, ..] => {
                 let known = read("xtask/src/main.rs").contains(&format!("[\"{command}\""));
                 assert!(known, "{place}: no `cargo xtask {command}`");

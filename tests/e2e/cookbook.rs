@@ -98,8 +98,12 @@ fn listener_of(recipe: &Recipe) -> Value {
     listener["address"] = json!({ "socket_address": { "address": "127.0.0.1", "port_value": 0 } });
     let manager = &mut listener["filter_chains"][0]["filters"][0]["typed_config"];
     manager["forward_client_cert_details"] = "ALWAYS_FORWARD_ONLY".into();
-    let gate = &mut manager["http_filters"][0]["typed_config"]["config"];
-    gate["vm_config"]["code"]["local"]["filename"] = json!(module());
+    for filter in manager["http_filters"].as_array_mut().unwrap() {
+        if let Some(file) = filter.pointer_mut("/typed_config/config/vm_config/code/local/filename")
+        {
+            *file = json!(module());
+        }
+    }
     listener
 }
 
