@@ -50,8 +50,8 @@ pub struct Rejection {
     pub body: Cow<'static, str>,
     /// What `%RESPONSE_CODE_DETAILS%` shows: the native filter's words.
     pub details: String,
-    /// What is left in the filter state: key and text.
-    pub state: Option<(String, String)>,
+    /// What is left in the filter state: keys and texts.
+    pub states: Vec<(String, String)>,
 }
 
 /// How refusals are told.
@@ -138,10 +138,10 @@ impl Denial {
             body: if manner.strip { "".into() } else { told.body },
             // White space would split the field of an access log.
             details: format!("jwt_authn_access_denied{{{}}}", text.replace(' ', "_")),
-            state: manner.state_key.map(|key| {
+            states: Vec::from_iter(manner.state_key.map(|key| {
                 let code = self.reason.native_code();
                 (key.to_owned(), json!({ "code": code, "message": text }).to_string())
-            }),
+            })),
         }
     }
 }
@@ -185,7 +185,7 @@ mod tests {
         assert_eq!((stripped.status, &*stripped.body, stripped.headers), (401, "", vec![]));
         assert_eq!(stripped.details, "jwt_authn_access_denied{Jwt_is_expired}");
         let state = r#"{"code":3,"message":"Jwt is expired"}"#;
-        assert_eq!(stripped.state, Some(("failed".to_owned(), state.to_owned())));
+        assert_eq!(stripped.states, [("failed".to_owned(), state.to_owned())]);
     }
 
     #[test]

@@ -272,10 +272,10 @@ impl RootContext for Root {
 /// Answers the request of the effective context; if even that fails, it stays paused and Envoy's
 /// time-outs end it.
 fn reject(rejection: &Rejection) {
-    if let Some((key, text)) = &rejection.state
-        && let Err(error) = set_state(key, text.as_bytes())
-    {
-        abi::log(LogLevel::Error, &format!("jwt-gate: the state could not be set: {error:?}"));
+    for (key, text) in &rejection.states {
+        if let Err(error) = set_state(key, text.as_bytes()) {
+            abi::log(LogLevel::Error, &format!("jwt-gate: the state could not be set: {error:?}"));
+        }
     }
     let headers: Vec<_> =
         rejection.headers.iter().map(|(name, value)| (&**name, &**value)).collect();

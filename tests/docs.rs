@@ -325,7 +325,7 @@ fn blocks() -> Vec<Block> {
 }
 
 /// Which test runs which kinds of blocks of a document. The test must read the document.
-const RUN: [(&str, &[&str], &str); 17] = [
+const RUN: [(&str, &[&str], &str); 19] = [
     ("docs/answers.md", &["json", "requests"], "tests/answers.rs"),
     ("docs/authorization.md", &["json", "requests"], "tests/authorization.rs"),
     ("docs/bound-tokens.md", &["json", "requests"], "tests/bound_tokens.rs"),
@@ -337,6 +337,8 @@ const RUN: [(&str, &[&str], &str); 17] = [
     ("docs/logout.md", &["json", "logout", "requests"], "tests/logout.rs"),
     ("docs/mapping.md", &["json", "requests"], "tests/mapping.rs"),
     ("docs/metrics-and-reasons.md", &["yaml"], "tests/e2e/faults.rs"),
+    ("docs/observability.md", &["json", "requests"], "tests/decision_record.rs"),
+    ("docs/observability.md", &["yaml"], "tests/deploy/snippets.rs"),
     ("docs/revocation.md", &["json", "list", "requests"], "tests/revocation.rs"),
     ("docs/roll-out.md", &["json", "requests"], "tests/answers.rs"),
     ("docs/single-use.md", &["json", "requests"], "tests/possession.rs"),

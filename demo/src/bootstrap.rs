@@ -71,7 +71,7 @@ pub fn cluster(name: &str, host: &str, port: u16, ca: Option<&str>) -> Value {
         "name": name,
         "type": "STRICT_DNS",
         "dns_lookup_family": "V4_ONLY",
-        "connect_timeout": "1s",
+        "connect_timeout": "5s",
         "load_assignment": { "cluster_name": name, "endpoints": [{ "lb_endpoints": [{
             "endpoint": { "address": { "socket_address": {
                 "address": host, "port_value": port } } },

@@ -19,7 +19,7 @@ use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, oneshot};
@@ -29,6 +29,10 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::pki::ServerIdentity;
 
+/// Connections that wait to be accepted. The standard library's 128 are too few for a burst of
+/// several hundred clients: the kernel drops what is beyond, and the client tries again a second
+/// later.
+const BACKLOG: u32 = 1024;
 /// A client that has not finished its TLS handshake by then is let go.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -49,15 +53,11 @@ impl Server {
     ) -> io::Result<Server> {
         let tls = tls.map(tls_acceptor).transpose()?;
         let runtime = runtime()?;
-        // The standard library sets SO_REUSEADDR: connections of a server
-        // before this one, still in TIME_WAIT, do not keep the port busy.
-        let listener = std::net::TcpListener::bind(addr)?;
-        listener.set_nonblocking(true)?;
-        let addr = listener.local_addr()?;
         let listener = {
             let _context = runtime.enter();
-            TcpListener::from_std(listener)?
+            listen(addr)?
         };
+        let addr = listener.local_addr()?;
         let (stop, stopped) = oneshot::channel();
         let thread =
             std::thread::Builder::new().name(format!("server {addr}")).spawn(move || {
@@ -137,6 +137,17 @@ fn tls_acceptor(identity: ServerIdentity) -> io::Result<TlsAcceptor> {
         .map_err(io::Error::other)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match addr {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // Connections of a server before this one, still in TIME_WAIT, do not keep the port busy.
+    socket.set_reuseaddr(true)?;
+    socket.bind(addr)?;
+    socket.listen(BACKLOG)
 }
 
 async fn accept(

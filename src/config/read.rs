@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::config::authorization::Authorization;
+use crate::config::decision_record::DecisionRecord;
 use crate::config::error_responses::ErrorResponses;
 use crate::config::fields::Fields;
 use crate::config::headers::{header_name, identity_header};
@@ -91,6 +92,9 @@ impl Config {
                 .and_then(|node| node.object(KeyTables::read))
                 .unwrap_or_default(),
             mode: fields.get("mode").and_then(|node| mode(&node)).unwrap_or_default(),
+            decision_record: fields
+                .get_not_null("decision_record")
+                .and_then(|node| node.object(DecisionRecord::read)),
             error_responses: fields
                 .get("error_responses")
                 .and_then(|node| node.object(ErrorResponses::read))

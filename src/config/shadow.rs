@@ -7,7 +7,8 @@ use crate::config::fields::{Fields, lower_camel_case};
 use crate::config::reader::{Errors, Node, member_path};
 
 /// Fields that hold for both, and are no matter of who gets in.
-const SHARED: [&str; 7] = [
+const SHARED: [&str; 8] = [
+    "decision_record",
     "error_responses",
     "key_sharing",
     "key_tables",

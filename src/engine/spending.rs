@@ -110,15 +110,16 @@ impl Engine {
         }
         let Spending { head, arrived, permit, refused, .. } = *spending;
         self.count(Counter::Allowed);
-        let edits = permit.into_edits();
+        let (mut edits, tokens) = permit.into_parts();
         let live = reported.map_or(Ok(&edits), Err);
         self.consult_shadow(&head, arrived, live, &refused);
+        edits.extend(self.record_passed(tokens, reported, arrived));
         Decision::Forward(edits)
     }
 
     fn refuse(&mut self, spending: &Spending, denial: Denial) -> Decision {
-        let Spending { head, arrived, refused, .. } = spending;
-        let rejection = self.reject(denial, head);
+        let Spending { head, arrived, refused, budget, .. } = spending;
+        let rejection = self.reject_recorded(denial, head, *arrived, budget);
         self.consult_shadow(head, *arrived, Err(rejection.reason), refused);
         Decision::Reject(rejection)
     }

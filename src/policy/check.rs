@@ -1,6 +1,6 @@
 //! One token against one provider.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -14,10 +14,12 @@ use crate::jose::jws::{NotVerified, Parts, SignedJws, UnverifiedJws, VerifiedPay
 use crate::json::{Members, Node};
 use crate::jwks::{KeyState, UnknownKid};
 use crate::policy::authorization::Bearer;
-use crate::policy::evaluate::{Evaluation, Grant, Outcome, Patience, Wanted};
+use crate::policy::evaluate::{Evaluation, Patience, Wanted};
+use crate::policy::grant::{Grant, Outcome};
+use crate::policy::known_token::KnownToken;
 use crate::policy::provider::{Lifetime, TokenChecks};
+use crate::policy::record::Entry;
 use crate::policy::trace::Note;
-use crate::policy::verified_tokens::KnownToken;
 use crate::policy::{Provider, ProviderIndex};
 use crate::revocation::status_list::StatusError;
 use crate::time::UnixTime;
@@ -38,6 +40,8 @@ pub struct Budget {
     distrusted: Cell<bool>,
     uncompared: Cell<bool>,
     bad_list: Cell<Option<(usize, StatusError)>>,
+    /// Of the token that was verified last: whose it is, and what the access log is told of it.
+    verified: RefCell<Option<(ProviderIndex, Vec<Entry>)>>,
 }
 
 impl Default for Budget {
@@ -49,6 +53,7 @@ impl Default for Budget {
             distrusted: Cell::default(),
             uncompared: Cell::default(),
             bad_list: Cell::default(),
+            verified: RefCell::default(),
         }
     }
 }
@@ -83,6 +88,14 @@ impl Budget {
     /// The place of such a list, and why it did not count.
     pub fn bad_list(&self) -> Option<(usize, StatusError)> {
         self.bad_list.get()
+    }
+
+    /// What the access log is told of the token that was verified last, should this provider have
+    /// refused it, or should nobody have.
+    pub fn verified(&self, refused_by: Option<ProviderIndex>) -> Vec<Entry> {
+        let verified = self.verified.borrow();
+        let own = verified.as_ref().filter(|(index, _)| refused_by.is_none_or(|by| by == *index));
+        own.map(|(_, entries)| entries.clone()).unwrap_or_default()
     }
 
     /// Takes note of such a key.
@@ -188,6 +201,7 @@ impl Evaluation<'_> {
             };
         }
         let UncheckedToken { octets, jws, claims } = token;
+        let record = provider.record.of_token(&provider.name, jws.header().kid.as_deref(), &claims);
         let payload = self.verify(jws, candidates)?;
         provider.outputs.admit(&payload)?;
         let generation = keys.generation();
@@ -200,7 +214,7 @@ impl Evaluation<'_> {
             &provider.claims_read,
         );
         let binding = provider.possession.binding(octets, &payload);
-        let known = Rc::new(known.bound(binding));
+        let known = Rc::new(known.bound(binding).recorded(record));
         if let Some(cache) = self.verified.get(index) {
             cache.insert(Rc::clone(&known));
         }
@@ -215,6 +229,9 @@ impl Evaluation<'_> {
         known: &Rc<KnownToken>,
         location: &TokenLocation,
     ) -> Result<Outcome, Denial> {
+        if !known.record.is_empty() {
+            self.budget.verified.replace(Some((index, known.record.clone())));
+        }
         let mut wanted = self.compare_with_lists(index, known)?;
         wanted.extend(self.check_status(index, provider, known)?);
         if !wanted.is_empty() {
@@ -227,6 +244,7 @@ impl Evaluation<'_> {
             headers: known.edits.clone(),
             fixed: provider.outputs.fixed.clone(),
             parameters: known.parameters.clone(),
+            record: known.record.clone(),
             taken: if provider.forward { Vec::new() } else { taken() },
             bearers: match self.policy.has_conditions {
                 true => vec![Bearer { provider: index, known: Rc::clone(known) }],

@@ -1,5 +1,5 @@
 //! The recipes of `docs/cookbook.md`: every file is one, and every request is answered as it says.
-#![expect(clippy::panic, clippy::unwrap_used, clippy::arithmetic_side_effects, reason = "tests")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "tests")]
 
 #[path = "../gate/mod.rs"]
 mod gate;

@@ -25,6 +25,7 @@ mod getting_started;
 mod hostile;
 mod issuers;
 mod keys;
+mod observability;
 mod outputs;
 mod revocation;
 mod sharing;
