@@ -177,6 +177,7 @@ fn documents_name_only_what_exists() {
         "docs/faq.md",
         "docs/getting-started.md",
         "docs/metrics-and-reasons.md",
+        "docs/observability.md",
         "docs/troubleshooting.md",
         "docs/upgrade.md",
         "docs/bound-tokens.md",
