@@ -19,7 +19,7 @@ pub use crate::denial::misuse::Misuse;
 pub use crate::denial::reason::Reason;
 pub use crate::denial::responses::Responses;
 use crate::denial::responses::Told;
-use crate::request::RequestHead;
+use crate::request::{RecordEntry, RequestHead};
 
 /// A refusal: the reason, and when to come back where that is known.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -33,6 +33,8 @@ pub struct Denial {
     /// What the challenge asks for: scopes with which the request would have passed, separated by
     /// spaces, parameters of RFC 9470, or the nonce of RFC 9449.
     pub asked: Option<Rc<str>>,
+    /// What the access log is told of the verified token that is refused, if it is one.
+    pub about: Option<Rc<[RecordEntry]>>,
 }
 
 /// The answer to a refused request.
@@ -73,7 +75,7 @@ pub struct Manner<'a> {
 
 impl From<Reason> for Denial {
     fn from(reason: Reason) -> Self {
-        Self { reason, retry_after: None, provider: None, asked: None }
+        Self { reason, retry_after: None, provider: None, asked: None, about: None }
     }
 }
 

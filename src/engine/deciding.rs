@@ -33,13 +33,11 @@ impl Engine {
         let budget = Budget::default();
         let decided = match self.evaluate(head, arrived, patience, &[], &budget) {
             Verdict::Allow(permit) => self.allow(permit, None, budget, arrived),
-            Verdict::Deny(denial) => {
-                Decided::Denied(self.reject_recorded(denial, head, arrived, &budget))
-            }
+            Verdict::Deny(denial) => Decided::Denied(self.reject_recorded(denial, head, arrived)),
             Verdict::Report { permit, denial, wanted } => {
                 self.report(&denial);
                 self.want_unattended(wanted, arrived);
-                self.allow(permit, Some(denial.reason), budget, arrived)
+                self.allow(permit, Some(&denial), budget, arrived)
             }
             Verdict::Wait(wanted) => Decided::MustWait(wanted),
         };
@@ -50,7 +48,7 @@ impl Engine {
     fn allow(
         &mut self,
         permit: Permit,
-        reported: Option<Reason>,
+        reported: Option<&Denial>,
         budget: Budget,
         arrived: UnixTime,
     ) -> Decided {
@@ -61,9 +59,12 @@ impl Engine {
             return Decided::MustSpend(permit, budget);
         }
         self.count(Counter::Allowed);
-        let (edits, tokens) = permit.into_parts();
-        let record = self.record_passed(tokens, reported, arrived);
-        Decided::Allowed { edits, record, reported }
+        let (edits, token) = permit.into_parts();
+        let record = match reported {
+            Some(denial) => self.record_reported(denial, arrived),
+            None => self.record_passed(token, arrived),
+        };
+        Decided::Allowed { edits, record, reported: reported.map(|denial| denial.reason) }
     }
 
     /// `refused`: what cannot be used, and why.
@@ -120,29 +121,28 @@ impl Engine {
         let decided = match self.evaluate(head, self.now, Patience::Exhausted, &[], &budget) {
             Verdict::Allow(permit) => self.allow(permit, None, budget, self.now),
             Verdict::Report { permit, denial, .. } => {
-                self.allow(permit, Some(denial.reason), budget, self.now)
+                self.allow(permit, Some(&denial), budget, self.now)
             }
             Verdict::Deny(_) | Verdict::Wait(_) => {
                 let retry_after = Some(RETRY_WHEN_CROWDED);
                 let denial = Denial { retry_after, ..Reason::TooManyWaiting.into() };
-                Decided::Denied(self.reject_recorded(denial, head, self.now, &budget))
+                Decided::Denied(self.reject_recorded(denial, head, self.now))
             }
         };
         self.settle_with_shadow(head, self.now, &decided);
         decided
     }
 
-    /// Refuses a request, and tells the access log of it; `budget`: what was spent on the request.
+    /// Refuses a request, and tells the access log of it.
     pub(super) fn reject_recorded(
         &mut self,
         denial: Denial,
         head: &RequestHead,
         arrived: UnixTime,
-        budget: &Budget,
     ) -> Rejection {
-        let record = self.record_refused(&denial, arrived, budget);
+        let record = self.record_refused(&denial, arrived);
         let mut rejection = self.reject(denial, head);
-        rejection.states.extend(record.into_iter().map(|(key, text)| (key.to_owned(), text)));
+        rejection.states.extend(record);
         rejection
     }
 

@@ -1,6 +1,6 @@
 //! One token against one provider.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -18,7 +18,6 @@ use crate::policy::evaluate::{Evaluation, Patience, Wanted};
 use crate::policy::grant::{Grant, Outcome};
 use crate::policy::known_token::KnownToken;
 use crate::policy::provider::{Lifetime, TokenChecks};
-use crate::policy::record::Entry;
 use crate::policy::trace::Note;
 use crate::policy::{Provider, ProviderIndex};
 use crate::revocation::status_list::StatusError;
@@ -40,8 +39,6 @@ pub struct Budget {
     distrusted: Cell<bool>,
     uncompared: Cell<bool>,
     bad_list: Cell<Option<(usize, StatusError)>>,
-    /// Of the token that was verified last: whose it is, and what the access log is told of it.
-    verified: RefCell<Option<(ProviderIndex, Vec<Entry>)>>,
 }
 
 impl Default for Budget {
@@ -53,7 +50,6 @@ impl Default for Budget {
             distrusted: Cell::default(),
             uncompared: Cell::default(),
             bad_list: Cell::default(),
-            verified: RefCell::default(),
         }
     }
 }
@@ -88,14 +84,6 @@ impl Budget {
     /// The place of such a list, and why it did not count.
     pub fn bad_list(&self) -> Option<(usize, StatusError)> {
         self.bad_list.get()
-    }
-
-    /// What the access log is told of the token that was verified last, should this provider have
-    /// refused it, or should nobody have.
-    pub fn verified(&self, refused_by: Option<ProviderIndex>) -> Vec<Entry> {
-        let verified = self.verified.borrow();
-        let own = verified.as_ref().filter(|(index, _)| refused_by.is_none_or(|by| by == *index));
-        own.map(|(_, entries)| entries.clone()).unwrap_or_default()
     }
 
     /// Takes note of such a key.
@@ -201,9 +189,11 @@ impl Evaluation<'_> {
             };
         }
         let UncheckedToken { octets, jws, claims } = token;
-        let record = provider.record.of_token(&provider.name, jws.header().kid.as_deref(), &claims);
+        let kid = jws.header().kid.clone().filter(|_| provider.record.is_kept());
         let payload = self.verify(jws, candidates)?;
-        provider.outputs.admit(&payload)?;
+        let record = provider.record.of_token(&provider.configured, kid.as_deref(), &claims);
+        let refuse = |reason: Reason| Denial { about: Some(Rc::clone(&record)), ..reason.into() };
+        provider.outputs.admit(&payload).map_err(refuse)?;
         let generation = keys.generation();
         let known = KnownToken::new(
             octets,
@@ -229,9 +219,17 @@ impl Evaluation<'_> {
         known: &Rc<KnownToken>,
         location: &TokenLocation,
     ) -> Result<Outcome, Denial> {
-        if !known.record.is_empty() {
-            self.budget.verified.replace(Some((index, known.record.clone())));
-        }
+        let granted = self.grant_unless(index, provider, known, location);
+        granted.map_err(|denial| Denial { about: Some(Rc::clone(&known.record)), ..denial })
+    }
+
+    fn grant_unless(
+        self,
+        index: ProviderIndex,
+        provider: &Provider,
+        known: &Rc<KnownToken>,
+        location: &TokenLocation,
+    ) -> Result<Outcome, Denial> {
         let mut wanted = self.compare_with_lists(index, known)?;
         wanted.extend(self.check_status(index, provider, known)?);
         if !wanted.is_empty() {
@@ -244,7 +242,7 @@ impl Evaluation<'_> {
             headers: known.edits.clone(),
             fixed: provider.outputs.fixed.clone(),
             parameters: known.parameters.clone(),
-            record: known.record.clone(),
+            record: Some(Rc::clone(&known.record)),
             taken: if provider.forward { Vec::new() } else { taken() },
             bearers: match self.policy.has_conditions {
                 true => vec![Bearer { provider: index, known: Rc::clone(known) }],

@@ -12,15 +12,15 @@ use crate::config::Mode;
 use crate::denial::{Denial, Reason};
 use crate::extract::TokenLocation;
 use crate::jwks::Keys;
+use crate::policy::authorization::Bearer;
 use crate::policy::check::Budget;
 use crate::policy::grant::{Every, Grant, Outcome};
-use crate::policy::record::Entry;
 use crate::policy::requirement::{Otherwise, Requirement};
 use crate::policy::rewrite::Writes;
 use crate::policy::status::Standing;
 use crate::policy::verified_tokens::VerifiedTokens;
 use crate::policy::{Policy, ProviderIndex};
-use crate::request::{RequestEdit, RequestEdits, RequestHead};
+use crate::request::{RecordEntry, RequestEdit, RequestEdits, RequestHead};
 use crate::single_use::{Mark, Use};
 use crate::sorted;
 use crate::time::UnixTime;
@@ -91,7 +91,7 @@ pub enum Verdict {
 pub struct Permit {
     edits: RequestEdits,
     uses: Vec<Use>,
-    record: Vec<Entry>,
+    record: Option<Rc<[RecordEntry]>>,
 }
 
 impl Permit {
@@ -102,7 +102,7 @@ impl Permit {
 
     /// What to change in the request before it goes on, and what the access log is told of its
     /// tokens.
-    pub fn into_parts(self) -> (RequestEdits, Vec<Entry>) {
+    pub fn into_parts(self) -> (RequestEdits, Option<Rc<[RecordEntry]>>) {
         (self.edits, self.record)
     }
 }
@@ -134,7 +134,7 @@ impl<'a> Evaluation<'a> {
             Outcome::Failed(denial) => Verdict::Deny(denial),
             Outcome::Met(grant) => match self.admit(&asked, &grant.bearers) {
                 Ok(path) => Verdict::Allow(self.permit(grant, asked.writes, path)),
-                Err(denial) => Verdict::Deny(denial),
+                Err(denial) => Verdict::Deny(about(denial, &grant.bearers)),
             },
             Outcome::Waiting(wanted) => Verdict::Wait(sorted::list(wanted)),
         };
@@ -230,7 +230,10 @@ impl<'a> Evaluation<'a> {
         let tokens: Vec<_> = grant.bearers.iter().map(|bearer| &bearer.known.facts).collect();
         match self.demand(condition, &tokens) {
             Ok(()) => Outcome::Met(grant),
-            Err(denial) => Outcome::Failed(Denial { provider: Some(index), ..denial }),
+            Err(denial) => {
+                let denial = Denial { provider: Some(index), ..denial };
+                Outcome::Failed(about(denial, &grant.bearers))
+            }
         }
     }
 
@@ -330,6 +333,14 @@ impl<'a> Evaluation<'a> {
                 location.tokens(self.head).into_iter().rev().map(move |token| (location, token))
             })
             .collect()
+    }
+}
+
+/// The denial of a request that brought these tokens. Of several, nobody knows whose claims it is for.
+fn about(denial: Denial, bearers: &[Bearer]) -> Denial {
+    match bearers {
+        [only] => Denial { about: Some(Rc::clone(&only.known.record)), ..denial },
+        _ => denial,
     }
 }
 

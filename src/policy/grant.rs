@@ -1,11 +1,12 @@
 //! What requirements come to, and what met ones do to a request.
 
+use std::rc::Rc;
+
 use crate::denial::Denial;
 use crate::extract::TokenLocation;
 use crate::policy::authorization::Bearer;
 use crate::policy::evaluate::Wanted;
-use crate::policy::record::Entry;
-use crate::request::RequestEdit;
+use crate::request::{RecordEntry, RequestEdit};
 use crate::single_use::Use;
 
 /// What a requirement, or one token, comes to.
@@ -26,8 +27,9 @@ pub(super) struct Grant {
     pub(super) taken: Vec<TokenLocation>,
     /// The tokens, where conditions look at them.
     pub(super) bearers: Vec<Bearer>,
-    /// What the access log is told of its tokens.
-    pub(super) record: Vec<Entry>,
+    /// What the access log is told of its token, of several the last: half of one and half of
+    /// another would be nobody.
+    pub(super) record: Option<Rc<[RecordEntry]>>,
     /// What is used up.
     pub(super) uses: Vec<Use>,
 }
@@ -40,7 +42,7 @@ impl Grant {
         self.taken.extend(other.taken);
         self.bearers.extend(other.bearers);
         self.uses.extend(other.uses);
-        self.record.extend(other.record);
+        self.record = other.record.or(self.record.take());
     }
 }
 

@@ -1,12 +1,13 @@
 //! What is known of a token that was verified.
 
+use std::rc::Rc;
+
 use crate::authorize::Facts;
 use crate::claims::RegisteredClaims;
 use crate::jose::jws::VerifiedPayload;
 use crate::policy::identity::Outputs;
 use crate::policy::possession::Binding;
-use crate::policy::record::Entry;
-use crate::request::RequestEdit;
+use crate::request::{RecordEntry, RequestEdit};
 
 /// What an entry costs beside its texts, roughly.
 const OVERHEAD: usize = 256;
@@ -27,7 +28,7 @@ pub struct KnownToken {
     /// What it is bound to.
     pub binding: Binding,
     /// What the access log is told of it.
-    pub record: Vec<Entry>,
+    pub record: Rc<[RecordEntry]>,
 }
 
 impl KnownToken {
@@ -47,7 +48,7 @@ impl KnownToken {
         };
         let (edits, parameters) = (outputs.edits(payload), outputs.parameters(payload));
         let (token, binding) = (token.to_vec(), Binding::default());
-        let record = Vec::new();
+        let record = Rc::default();
         Self { token, generation, claims, edits, parameters, facts, binding, record }
     }
 
@@ -57,7 +58,7 @@ impl KnownToken {
     }
 
     /// The same token, with this for the access log.
-    pub fn recorded(self, record: Vec<Entry>) -> Self {
+    pub fn recorded(self, record: Rc<[RecordEntry]>) -> Self {
         Self { record, ..self }
     }
 
@@ -65,7 +66,8 @@ impl KnownToken {
         let edits = self.edits.iter().map(|edit| match edit {
             RequestEdit::Add(name, value)
             | RequestEdit::Replace(name, value)
-            | RequestEdit::State(name, value) => name.len().saturating_add(value.len()),
+            | RequestEdit::State(name, value)
+            | RequestEdit::Record(name, value) => name.len().saturating_add(value.len()),
             RequestEdit::Remove(name) => name.len(),
             RequestEdit::ClearRouteCache => 0,
         });

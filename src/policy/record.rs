@@ -3,15 +3,15 @@
 //! Of a token that was not verified nothing is told: whoever sends one could write into the log what
 //! they like.
 
+use std::rc::Rc;
+
 use crate::claims::RegisteredClaims;
 use crate::config::decision_record::DecisionRecord;
 pub use crate::config::decision_record::RecordField;
+use crate::request::RecordEntry;
 
-/// The longest text, in octets as they are told; what is longer is cut off.
+/// The longest text, in octets as they are told. What is longer is cut, and ends in a `%` of its own.
 const MOST_OCTETS: usize = 256;
-
-/// A text, and its key in the filter state.
-pub type Entry = (&'static str, String);
 
 /// `decision_record`, compiled.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -28,7 +28,7 @@ impl Record {
     }
 
     /// The entry of this field, if it is asked for.
-    pub fn entry(&self, field: RecordField, text: &str) -> Option<Entry> {
+    pub fn entry(&self, field: RecordField, text: &str) -> Option<RecordEntry> {
         self.0.contains(&field).then(|| (field.key(), printable(text)))
     }
 
@@ -38,7 +38,7 @@ impl Record {
         provider: &str,
         kid: Option<&str>,
         claims: &RegisteredClaims,
-    ) -> Vec<Entry> {
+    ) -> Rc<[RecordEntry]> {
         let known = [
             (RecordField::Provider, Some(provider)),
             (RecordField::Kid, kid),
@@ -51,18 +51,23 @@ impl Record {
 }
 
 /// The text, fit for one field of a log: the rest is percent-encoded, so that no name ends a line, a
-/// field or a quotation.
+/// field or a quotation, or looks like one that is not there.
 fn printable(text: &str) -> String {
+    if text == "-" {
+        return "%2D".to_owned();
+    }
     let mut told = String::new();
     for octet in text.bytes() {
-        let is_plain = octet.is_ascii_graphic() && !matches!(octet, b'"' | b'%' | b'\\');
-        match is_plain {
-            true => told.push(char::from(octet)),
-            false => told.push_str(&format!("%{octet:02X}")),
-        }
-        if told.len() >= MOST_OCTETS {
+        let next = match octet {
+            b'"' | b'%' | b'\\' => format!("%{octet:02X}"),
+            _ if octet.is_ascii_graphic() => char::from(octet).to_string(),
+            _ => format!("%{octet:02X}"),
+        };
+        if told.len().saturating_add(next.len()) >= MOST_OCTETS {
+            told.push('%');
             break;
         }
+        told.push_str(&next);
     }
     told
 }
@@ -79,11 +84,14 @@ mod tests {
             ("a\nb\"c\\d%e", "a%0Ab%22c%5Cd%25e"),
             ("\u{e9}", "%C3%A9"),
             ("", ""),
+            ("-", "%2D"),
+            ("--", "--"),
         ] {
             assert_eq!(printable(text), told);
         }
-        assert_eq!(printable(&"a".repeat(1000)).len(), MOST_OCTETS);
-        assert!(printable(&"\n".repeat(1000)).len() < MOST_OCTETS + 3);
+        assert_eq!(printable(&"a".repeat(255)), "a".repeat(255));
+        assert_eq!(printable(&"a".repeat(1000)), format!("{}%", "a".repeat(255)));
+        assert_eq!(printable(&"\n".repeat(1000)), format!("{}%", "%0A".repeat(85)));
     }
 
     #[test]
@@ -94,7 +102,8 @@ mod tests {
             ..RegisteredClaims::default()
         };
         let told = |fields: &[RecordField]| {
-            let entries = Record(fields.to_vec()).of_token("p", Some("k"), &claims).into_iter();
+            let entries = Record(fields.to_vec()).of_token("p", Some("k"), &claims);
+            let entries = entries.iter();
             entries.map(|(key, text)| format!("{key}={text}")).collect::<Vec<_>>()
         };
         assert_eq!(told(&[]), Vec::<String>::new());

@@ -195,7 +195,7 @@ mod tests {
             iat: None,
         };
         let token = token.as_bytes().to_vec();
-        let record = Vec::new();
+        let record = Rc::default();
         Rc::new(KnownToken {
             token,
             generation,

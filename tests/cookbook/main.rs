@@ -67,7 +67,7 @@ fn headers_after(sent: &[(String, String)], decision: &Decision) -> Vec<(String,
                 headers.retain(|(own, _)| own != name);
                 headers.push((name.clone(), text(value)));
             }
-            RequestEdit::ClearRouteCache | RequestEdit::State(..) => {}
+            RequestEdit::ClearRouteCache | RequestEdit::Record(..) | RequestEdit::State(..) => {}
         }
     }
     headers

@@ -23,7 +23,7 @@ fn command(field: &str) -> String {
 fn log_decisions(manager: &mut Value) {
     let fields = ["outcome", "reason", "provider", "kid", "subject"];
     let commands: Vec<_> = fields.map(command).into_iter().collect();
-    let line = format!("record: %REQ(:PATH)% {}\n", commands.join(" "));
+    let line = format!("record: %PATH(NQ)% {}\n", commands.join(" "));
     manager["access_log"][0]["typed_config"]["log_format"]["text_format_source"]["inline_string"] =
         json!(line);
     let refused = json!({
@@ -32,12 +32,12 @@ fn log_decisions(manager: &mut Value) {
             "name": "envoy.access_loggers.extension_filters.cel",
             "typed_config": {
                 "@type": "type.googleapis.com/envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter",
-                "expression": "'wasm.jwt_gate.decision.outcome' in filter_state && filter_state['wasm.jwt_gate.decision.outcome'] != b'allow'",
+                "expression": "'wasm.jwt_gate.decision.outcome' in filter_state && filter_state['wasm.jwt_gate.decision.outcome'] == b'deny'",
             },
         } },
         "typed_config": {
             "@type": "type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StdoutAccessLog",
-            "log_format": { "text_format_source": { "inline_string": "refused: %REQ(:PATH)%\n" } },
+            "log_format": { "text_format_source": { "inline_string": "refused: %PATH(NQ)%\n" } },
         },
     });
     manager["access_log"].as_array_mut().unwrap().push(refused);
@@ -74,7 +74,7 @@ fn decisions_are_in_the_access_log(version: &'static str) {
     let same = key.sign(&alice);
     assert_eq!(send("/2", Some(same.clone())), 200);
     assert_eq!(send("/3", Some(same)), 200);
-    assert_eq!(send("/4", Some(stranger.sign(&alice))), 401);
+    assert_eq!(send("/4?secret=x", Some(stranger.sign(&alice))), 401);
     assert_eq!(send("/5", None), 401);
     assert_eq!(send("/open", None), 200);
     let subject = "alice%0Arecord:%20forged";

@@ -173,7 +173,7 @@ pub fn recorded(decision: &Decision) -> Vec<String> {
     let mut texts = BTreeMap::new();
     match decision {
         Decision::Forward(edits) => texts.extend(edits.iter().filter_map(|edit| match edit {
-            RequestEdit::State(key, text) => Some((&**key, str::from_utf8(text).unwrap())),
+            RequestEdit::Record(key, text) => Some((&**key, str::from_utf8(text).unwrap())),
             _ => None,
         })),
         Decision::Reject(rejection) => {
