@@ -145,6 +145,23 @@ fn what_stands_around_is_looked_at() {
     assert_eq!(found, ["module_not_pinned", "no_phase", "fail_open", "cluster_without_name"]);
 }
 
+/// Listeners without a gate, of which the demo's Envoy has two, may treat paths as they like.
+#[test]
+fn only_listeners_with_a_gate_are_looked_at() {
+    let text = include_str!("../../envoy.yaml");
+    let codes = |name: &str, text: &str| {
+        let file = std::env::temp_dir().join(format!("{}-{name}.yaml", std::process::id()));
+        assert!(std::fs::write(&file, text).is_ok());
+        let codes: Vec<_> =
+            warnings(&file.to_string_lossy()).into_iter().map(|own| own.0).collect();
+        assert!(std::fs::remove_file(&file).is_ok());
+        codes.iter().filter(|code| *code == "paths_not_normalized").count()
+    };
+    assert!(text.matches(".HttpConnectionManager").count() > 1);
+    assert_eq!(codes("as-it-ships", text), 0);
+    assert_eq!(codes("changed", &text.replace("merge_slashes: true", "merge_slashes: false")), 1);
+}
+
 #[test]
 fn other_files_are_told_apart() {
     let key_set = r#"{ "keys": [] }"#;

@@ -133,7 +133,11 @@ fn pages_and_their_sections_exist() {
             check(page, &place.shape.name());
         }
     }
-    for from in ["reference.md", "configuration.md", "cli.md"] {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs");
+    let pages = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+    let pages = pages.map(|name| name.into_string().unwrap());
+    for from in pages.filter(|name| name.ends_with(".md")) {
+        let from = from.as_str();
         for rest in docs(from).split("](").skip(1) {
             let link = rest.split(')').next().unwrap();
             match link.strip_prefix('#') {

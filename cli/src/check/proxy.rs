@@ -215,6 +215,20 @@ fn about_tls(cluster: &Tree, name: &str, list: &mut Vec<Finding>) {
     }
 }
 
+/// Whether there is a plugin among these filters, or one that comes by ECDS. Other listeners of the same
+/// Envoy are none of the gate's business.
+fn may_hold_the_gate(filters: &Tree) -> bool {
+    let mut found = false;
+    filters.each_object(&mut |object| {
+        let is_wasm = |name: &str| {
+            object.text_at(name).is_some_and(|kind| kind.ends_with(".http.wasm.v3.Wasm"))
+        };
+        found |=
+            object.get("config_discovery").is_some() || is_wasm("@type") || is_wasm("type_url");
+    });
+    found
+}
+
 /// Rules compare paths, and one path has many spellings.
 fn about_paths(config: &Config, loaded: &Loaded, list: &mut Vec<Finding>) {
     let paths = config.rules.iter().filter_map(|rule| rule.matches.as_ref()).map(|own| &own.path);
@@ -225,7 +239,8 @@ fn about_paths(config: &Config, loaded: &Loaded, list: &mut Vec<Finding>) {
     for document in &loaded.documents {
         document.each_object(&mut |object| {
             let kind = object.text_at("@type").unwrap_or_default();
-            if !kind.ends_with(".HttpConnectionManager") || object.get("http_filters").is_none() {
+            let filters = object.get("http_filters");
+            if !kind.ends_with(".HttpConnectionManager") || !filters.is_some_and(may_hold_the_gate) {
                 return;
             }
             let mut missing: Vec<&str> = ["normalize_path", "merge_slashes"].into();
