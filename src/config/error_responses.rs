@@ -86,7 +86,7 @@ reference! {
     OVERRIDE = "Override" ("answers.md#form-and-text")
     .rules(&[AnyOf(&["status", "body", "headers"]), Needs("content_type", &["body"])]) {
         /// Codes of reasons, from the table of answers.
-        "reasons": List(&Text(Letters::SOME), 0), ours, default("all"), page("configuration.md#answers"),
+        "reasons": List(&Text(Letters::SOME), 0), ours, default("all"), page("metrics-and-reasons.md"),
             example("[\"expired\"]");
         /// The statuses that the refusal would have.
         "statuses": List(&Unsigned(LEAST_STATUS, MOST_STATUS), 0), ours, default("all");

@@ -74,7 +74,7 @@ reference! {
         "strip_failure_response": Flag, default("false");
         /// A part of the counters' names, behind `jwt_gate.`, to tell several gates apart.
         "stat_prefix": Text(Letters::like("^[A-Za-z0-9_.-]*$")), default("none"),
-            page("configuration.md#counters-and-log");
+            page("metrics-and-reasons.md");
     }
 
     /// How workers share what they fetched.

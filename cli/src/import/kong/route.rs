@@ -50,7 +50,7 @@ pub fn read(route: &Tree, imported: &mut Imported) -> Vec<Matches> {
     let has_paths = !written.is_empty();
     let paths = if has_paths { written } else { vec!["/".to_owned()] };
     let one = |path: String| {
-        let expression = path.strip_prefix('~').map(|own| whole(own));
+        let expression = path.strip_prefix('~').map(whole);
         Matches {
             parts: Reverse(parts.saturating_add(usize::from(has_paths))),
             has_wildcards: hosts.iter().any(|host| host.contains('*')),
