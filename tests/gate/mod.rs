@@ -80,7 +80,10 @@ impl Gate {
         let head = [(":method", "GET"), (":authority", "h"), (":path", "/")];
         let head = head.iter().filter(|(name, _)| headers.iter().all(|(own, _)| own != name));
         let head = head.chain(headers).map(|(name, value)| (octets(name), octets(value)));
-        let head = RequestHead::new(head.collect());
+        self.decide_about(now, RequestHead::new(head.collect()))
+    }
+
+    pub fn decide_about(&mut self, now: u64, head: RequestHead) -> Decision {
         let now = UnixTime::from_secs(now);
         let mut decision = self.engine.handle_request(StreamId(1), head, now);
         while let Decision::Spend(mut spending) = decision {
