@@ -148,8 +148,8 @@ fn reasons_in_queries_are_reasons_of_the_gate() {
     }
     assert!(count > 5);
     // The metric that no demo has stands in the documents, and in the source.
-    let documented = include_str!("../../docs/configuration.md");
-    assert!(documented.contains("`jwt_gate.distrusted_key`"));
+    let documented = include_str!("../../docs/metrics-and-reasons.md");
+    assert!(documented.contains("| `distrusted_key` | requests |"));
     assert!(include_str!("../../src/engine/effect.rs").contains("\"distrusted_key\""));
 }
 
