@@ -4,6 +4,9 @@
 //! The comments of the fields are the configuration reference. Nothing here has meaning yet:
 //! [`crate::policy`] makes something of it.
 
+#[macro_use]
+pub mod reference;
+
 pub mod authorization;
 pub mod condition;
 pub mod decision_record;
@@ -18,6 +21,7 @@ pub mod path_template;
 pub mod possession;
 pub mod protected_resource;
 pub mod protobuf_struct;
+mod provider;
 mod read;
 pub mod reader;
 mod remote;

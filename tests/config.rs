@@ -1125,6 +1125,14 @@ fn answers_and_modes_and_their_mistakes() {
                 "shadow: `stat_prefix` holds for both, and cannot be different",
             ],
         ),
+        (
+            "shadow",
+            json!({ "providers": null, "rules": [], "requirement_map": {}, "requirementMap": {} }),
+            vec![
+                "shadow: `providers` is required",
+                "shadow: `requirement_map` and `requirementMap` are the same field",
+            ],
+        ),
     ] {
         check_lines(with(&format!("/{field}"), value), &lines);
     }

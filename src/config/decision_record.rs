@@ -29,6 +29,20 @@ pub enum RecordField {
     WaitedMs,
 }
 
+reference! {
+    /// What access logs and traces are told of each decision, in the filter state.
+    DECISION_RECORD = "DecisionRecord" ("observability.md#decision-record") {
+        /// What is left, each under a key of its own; the page says when. `subject` is personal data in most
+        /// places.
+        "fields": List(&Choice(&NAMES), 0), ours,
+            default("[\"outcome\", \"reason\", \"provider\", \"kid\"]");
+    }
+}
+
+#[cfg(feature = "reference")]
+const NAMES: [&str; RecordField::ALL.len()] =
+    ["issuer", "kid", "outcome", "provider", "reason", "subject", "waited_ms"];
+
 impl RecordField {
     const ALL: [Self; 7] = [
         Self::Issuer,
