@@ -1,6 +1,14 @@
 //! Published vectors inside Envoy: the code as it is compiled to WebAssembly and run by Envoy's own
 //! engine, by the libraries and by fast arithmetic.
-#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "tests")]
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    reason = "tests"
+)]
 
 mod published;
 

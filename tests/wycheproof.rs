@@ -2,7 +2,10 @@
 //! that has earned its fast arithmetic. `tests/probe.rs` does the same inside Envoy.
 #![expect(
     clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::panic,
     clippy::print_stdout,
+    clippy::string_slice,
     clippy::unwrap_used,
     reason = "tests"
 )]
@@ -38,6 +41,11 @@ fn no_set_is_forgotten() {
     let own = include_str!("wycheproof.rs");
     for name in published::NAMES {
         assert!(own.contains(&format!("check(\"{name}\")")), "{name}");
+    }
+    let sizes = published::NAMES.map(|name| published::set(name).size().0);
+    let count = format!("{} published vectors", sizes.iter().sum::<usize>());
+    for document in [include_str!("../SECURITY.md"), include_str!("../README.md")] {
+        assert!(document.contains(&count), "the documents should say: {count}");
     }
 }
 

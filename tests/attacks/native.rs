@@ -214,7 +214,8 @@ fn applied(head: &RequestHead, edits: &[RequestEdit]) -> Headers {
                 let place = place.unwrap_or(headers.len()).min(headers.len());
                 headers.insert(place, (name.clone().into_bytes(), value.clone()));
             }
-            RequestEdit::ClearRouteCache | RequestEdit::State(..) => {}
+            // Beside the request.
+            _ => {}
         }
     }
     headers
