@@ -10,6 +10,7 @@ pub mod envoy;
 pub mod guard;
 pub mod http;
 pub mod issuer;
+pub mod memory;
 pub mod pki;
 pub mod probe;
 pub mod serve;

@@ -220,7 +220,8 @@ impl<'a> Worker<'a> {
                 let expected = self.expected(&sent);
                 assert!(
                     matches!(expected, Outcome::Unsure | Outcome::Later(_)),
-                    "waits, expected {expected:?}: {:?}", sent.asked
+                    "waits, expected {expected:?}: {:?}",
+                    sent.asked
                 );
                 self.tally.waited += 1;
                 self.waiting.insert(stream, sent);
@@ -275,7 +276,11 @@ impl<'a> Worker<'a> {
     fn check_refused(&mut self, sent: &Sent, code: &str) {
         self.tally.refused += 1;
         let expected = self.expected(sent);
-        assert!(!matches!(expected, Outcome::Met(_)), "{code}, expected {expected:?}: {:?}", sent.asked);
+        assert!(
+            !matches!(expected, Outcome::Met(_)),
+            "{code}, expected {expected:?}: {:?}",
+            sent.asked
+        );
     }
 
     fn check_passed(&mut self, sent: &Sent, edits: RequestEdits) {
@@ -292,7 +297,8 @@ impl<'a> Worker<'a> {
             headers.iter().filter(|(own, _)| own == name).map(|(_, value)| value.as_str()).collect()
         };
         if self.scenario.providers.iter().any(|own| own.tells_payload) {
-            let world = World { scenario: self.scenario, keys: &self.keys(), now: self.now / 1_000 };
+            let world =
+                World { scenario: self.scenario, keys: &self.keys(), now: self.now / 1_000 };
             for told in values(PAYLOAD_HEADER) {
                 let is_good = |token: &String| {
                     (0..self.scenario.providers.len()).any(|place| {
@@ -347,7 +353,8 @@ impl Sent {
                 headers.push((name.to_owned(), "forged".to_owned()));
             }
         }
-        let pseudo = [(":method", "GET".to_owned()), (":authority", "h".to_owned()), (":path", path)];
+        let pseudo =
+            [(":method", "GET".to_owned()), (":authority", "h".to_owned()), (":path", path)];
         let pseudo = pseudo.map(|(name, value)| (name.to_owned(), value));
         let headers = pseudo.into_iter().chain(headers).collect();
         Self { asked: Asked { path: request.path.0, tokens }, headers }

@@ -187,8 +187,7 @@ impl World<'_> {
     fn optional(&self, asked: &Asked, taken: &[usize], ignores_bad: bool) -> Outcome {
         let providers = || self.scenario.providers.iter().enumerate();
         let is_place = |at: &usize| providers().any(|(_, own)| own.places().contains(at));
-        let tokens =
-            asked.tokens.iter().filter(|(at, _)| is_place(at) && !taken.contains(at));
+        let tokens = asked.tokens.iter().filter(|(at, _)| is_place(at) && !taken.contains(at));
         let (mut emptied, mut unsure, mut bad) = (Vec::new(), false, false);
         for (at, token) in tokens {
             let iss = Read::parse(token.as_bytes())
@@ -234,7 +233,8 @@ impl World<'_> {
             return if provider.local.is_some() { Bad } else { Unsure };
         }
         let fits = |own: &usize| kid.is_none_or(|kid| kid_of(own) == kid);
-        let good = held.iter().filter(|own| fits(own)).any(|own| keys()[*own].verifier.verifies(&read));
+        let good =
+            held.iter().filter(|own| fits(own)).any(|own| keys()[*own].verifier.verifies(&read));
         if good { Met(Vec::new()) } else { Bad }
     }
 }

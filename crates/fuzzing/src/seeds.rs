@@ -74,7 +74,8 @@ fn tokens() -> Vec<Vec<u8>> {
     ] {
         tokens.push(key.sign_with_header(&header, claims.to_string().as_bytes()));
     }
-    for payload in ["[]", "{}", r#"{"a":1,"a":2}"#, r#"{"exp":"1"}"#, r#"{"exp":1e400}"#, "{\"a\":"] {
+    for payload in ["[]", "{}", r#"{"a":1,"a":2}"#, r#"{"exp":"1"}"#, r#"{"exp":1e400}"#, "{\"a\":"]
+    {
         tokens.push(key.sign_with_header(&key.header(), payload.as_bytes()));
     }
     let deep = format!(r#"{{"a":{}{}}}"#, "[".repeat(99), "]".repeat(99));
@@ -119,8 +120,12 @@ fn pairs() -> Vec<Vec<u8>> {
 /// A template's and a path's lengths stand at the end of the octets.
 fn paths() -> Vec<Vec<u8>> {
     let mut seeds = Vec::new();
-    for template in ["/", "/a/*", "/{id}/x", "/**.mpd", "/a/**/z", "/{v=x/*}/{rest=**}", "/v/*/*.m4s"] {
-        for path in ["/", "/a/b", "/x/1/y", "/a//z", "/a%2Fb", "/v/hls/1.m4s", "/a/../b;c", "/%C3%A9"] {
+    for template in
+        ["/", "/a/*", "/{id}/x", "/**.mpd", "/a/**/z", "/{v=x/*}/{rest=**}", "/v/*/*.m4s"]
+    {
+        for path in
+            ["/", "/a/b", "/x/1/y", "/a//z", "/a%2Fb", "/v/hls/1.m4s", "/a/../b;c", "/%C3%A9"]
+        {
             let mut seed = [template.as_bytes(), path.as_bytes(), b"text"].concat();
             seed.extend([template.len() as u8, path.len() as u8]);
             seeds.push(seed);
