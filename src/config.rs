@@ -4,8 +4,12 @@
 //! The comments of the fields are the configuration reference. Nothing here has meaning yet:
 //! [`crate::policy`] makes something of it.
 
+#[macro_use]
+pub mod reference;
+
 pub mod authorization;
 pub mod condition;
+pub mod decision_record;
 pub mod error_responses;
 pub mod fields;
 mod headers;
@@ -17,6 +21,7 @@ pub mod path_template;
 pub mod possession;
 pub mod protected_resource;
 pub mod protobuf_struct;
+mod provider;
 mod read;
 pub mod reader;
 mod remote;
@@ -31,6 +36,7 @@ use std::time::Duration;
 
 use crate::config::authorization::Authorization;
 use crate::config::condition::Condition;
+use crate::config::decision_record::DecisionRecord;
 use crate::config::error_responses::ErrorResponses;
 use crate::config::issuer::PatternedIssuer;
 use crate::config::mapping::{ClaimToHeader, ClaimToParameter, ClaimToPath, Consumer, SetHeader};
@@ -71,6 +77,8 @@ pub struct Config {
     pub key_tables: KeyTables,
     /// Ours: what becomes of requests that are refused. Default: `enforce`.
     pub mode: Mode,
+    /// Ours: what the access log is told of each decision. Not set: nothing.
+    pub decision_record: Option<DecisionRecord>,
     /// Ours: what they get.
     pub error_responses: ErrorResponses,
     /// Ours: what clients are told of where to get tokens.

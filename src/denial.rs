@@ -19,7 +19,7 @@ pub use crate::denial::misuse::Misuse;
 pub use crate::denial::reason::Reason;
 pub use crate::denial::responses::Responses;
 use crate::denial::responses::Told;
-use crate::request::RequestHead;
+use crate::request::{RecordEntry, RequestHead};
 
 /// A refusal: the reason, and when to come back where that is known.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -33,6 +33,8 @@ pub struct Denial {
     /// What the challenge asks for: scopes with which the request would have passed, separated by
     /// spaces, parameters of RFC 9470, or the nonce of RFC 9449.
     pub asked: Option<Rc<str>>,
+    /// What the access log is told of the verified token that is refused, if it is one.
+    pub about: Option<Rc<[RecordEntry]>>,
 }
 
 /// The answer to a refused request.
@@ -50,8 +52,8 @@ pub struct Rejection {
     pub body: Cow<'static, str>,
     /// What `%RESPONSE_CODE_DETAILS%` shows: the native filter's words.
     pub details: String,
-    /// What is left in the filter state: key and text.
-    pub state: Option<(String, String)>,
+    /// What is left in the filter state: keys and texts.
+    pub states: Vec<(String, String)>,
 }
 
 /// How refusals are told.
@@ -73,7 +75,7 @@ pub struct Manner<'a> {
 
 impl From<Reason> for Denial {
     fn from(reason: Reason) -> Self {
-        Self { reason, retry_after: None, provider: None, asked: None }
+        Self { reason, retry_after: None, provider: None, asked: None, about: None }
     }
 }
 
@@ -138,10 +140,10 @@ impl Denial {
             body: if manner.strip { "".into() } else { told.body },
             // White space would split the field of an access log.
             details: format!("jwt_authn_access_denied{{{}}}", text.replace(' ', "_")),
-            state: manner.state_key.map(|key| {
+            states: Vec::from_iter(manner.state_key.map(|key| {
                 let code = self.reason.native_code();
                 (key.to_owned(), json!({ "code": code, "message": text }).to_string())
-            }),
+            })),
         }
     }
 }
@@ -185,7 +187,7 @@ mod tests {
         assert_eq!((stripped.status, &*stripped.body, stripped.headers), (401, "", vec![]));
         assert_eq!(stripped.details, "jwt_authn_access_denied{Jwt_is_expired}");
         let state = r#"{"code":3,"message":"Jwt is expired"}"#;
-        assert_eq!(stripped.state, Some(("failed".to_owned(), state.to_owned())));
+        assert_eq!(stripped.states, [("failed".to_owned(), state.to_owned())]);
     }
 
     #[test]

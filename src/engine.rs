@@ -6,11 +6,13 @@
 //! The contract: after every `handle_*` call, drain [`Engine::next_effect`]; what is left may be
 //! drained later.
 
+mod deciding;
 mod effect;
 mod fetching;
 mod lists;
 mod log_limit;
 mod logouts;
+mod recording;
 mod roll_out;
 mod spending;
 mod statuses;
@@ -19,7 +21,7 @@ mod waiting;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use crate::denial::{Denial, Manner, Reason, Rejection};
+use crate::engine::deciding::Decided;
 pub use crate::engine::effect::{
     Counter, Decision, Effect, FetchId, FetchRequest, Gauge, KeyEvent, LogLevel, Quantity, StreamId,
 };
@@ -32,13 +34,11 @@ pub use crate::engine::waiting::{MAX_KIDS_WAITED_FOR, MAX_WAITING, MAX_WAITING_F
 use crate::engine::waiting::{Waiting, WaitingRoom};
 use crate::jwks::Keys;
 use crate::jwks::answer::Cause;
-use crate::policy::check::Budget;
-use crate::policy::evaluate::{Evaluation, Patience, Permit, Verdict, Wanted};
+use crate::policy::evaluate::{Patience, Wanted};
 use crate::policy::status::Statuses;
 use crate::policy::verified_tokens::VerifiedTokens;
 use crate::policy::{Policy, RemoteList};
-use crate::request::{PropertyPath, RequestEdits, RequestHead};
-use crate::single_use::Mark;
+use crate::request::{PropertyPath, RequestHead};
 use crate::time::UnixTime;
 
 /// `Retry-After` for requests that find no room to wait.
@@ -130,7 +130,10 @@ impl Engine {
             decided => decided,
         };
         match decided {
-            Decided::Allowed { edits, .. } => Decision::Forward(edits),
+            Decided::Allowed { mut edits, record, .. } => {
+                edits.extend(record);
+                Decision::Forward(edits)
+            }
             Decided::Denied(rejection) => Decision::Reject(rejection),
             Decided::MustSpend(permit, budget) => {
                 Decision::Spend(self.spending(head, now, permit, budget))
@@ -232,81 +235,6 @@ impl Engine {
         self.drive();
     }
 
-    fn decide(&mut self, head: &RequestHead, arrived: UnixTime, patience: Patience) -> Decided {
-        let budget = Budget::default();
-        let decided = match self.evaluate(head, arrived, patience, &[], &budget) {
-            Verdict::Allow(permit) => self.allow(permit, None, budget),
-            Verdict::Deny(denial) => Decided::Denied(self.reject(denial, head)),
-            Verdict::Report { permit, denial, wanted } => {
-                self.report(&denial);
-                self.want_unattended(wanted, arrived);
-                self.allow(permit, Some(denial.reason), budget)
-            }
-            Verdict::Wait(wanted) => Decided::MustWait(wanted),
-        };
-        self.settle_with_shadow(head, arrived, &decided);
-        decided
-    }
-
-    fn allow(&mut self, permit: Permit, reported: Option<Reason>, budget: Budget) -> Decided {
-        if budget.has_uncompared() {
-            self.count(Counter::Uncompared);
-        }
-        if !permit.uses().is_empty() {
-            return Decided::MustSpend(permit, budget);
-        }
-        self.count(Counter::Allowed);
-        Decided::Allowed { edits: permit.into_edits(), reported }
-    }
-
-    /// `refused`: what cannot be used, and why.
-    fn evaluate(
-        &mut self,
-        head: &RequestHead,
-        arrived: UnixTime,
-        patience: Patience,
-        refused: &[(Mark, Reason)],
-        budget: &Budget,
-    ) -> Verdict {
-        let Some(policy) = &self.policy else {
-            return Verdict::Deny(Reason::ConfigurationInvalid.into());
-        };
-        let (keys, verified) = (self.keys.as_slice(), self.verified.as_slice());
-        let now = self.now;
-        let before = budget.spent();
-        let standing = self.standing(0);
-        let verdict = Evaluation {
-            policy,
-            keys,
-            head,
-            arrived,
-            now,
-            patience,
-            budget,
-            standing,
-            verified,
-            refused,
-        }
-        .decide();
-        let spent = budget.spent();
-        let (known, checked) = (spent.0.saturating_sub(before.0), spent.1.saturating_sub(before.1));
-        for (count, counter) in [(known, Counter::CacheHit), (checked, Counter::CacheMiss)] {
-            self.effects.extend((0..count).map(|_| Effect::Count(counter)));
-        }
-        if let Some((place, error)) = budget.bad_list() {
-            self.note_bad_list(place, error.code());
-        }
-        if budget.met_distrusted_key() {
-            self.count(Counter::DistrustedKey);
-            if !std::mem::replace(&mut self.told_of_distrust, true) {
-                let line = "the fast arithmetic disagreed with the library for a key, which only \
-                            the library serves from now on; please report this";
-                self.log(LogLevel::Error, line.to_owned());
-            }
-        }
-        verdict
-    }
-
     /// Decides again about the requests that `concerned` picks.
     fn reconsider(&mut self, concerned: &dyn Fn(&Waiting) -> bool) {
         for stream in self.waiting.select(concerned) {
@@ -318,7 +246,8 @@ impl Engine {
                 false => Patience::Left,
             };
             match self.decide(&waiting.head, waiting.arrived, patience) {
-                Decided::Allowed { edits, .. } => {
+                Decided::Allowed { mut edits, record, .. } => {
+                    edits.extend(record);
                     self.effects.push_back(Effect::Resume(stream, edits));
                 }
                 Decided::Denied(rejection) => {
@@ -341,43 +270,6 @@ impl Engine {
         }
     }
 
-    /// A request that would have to wait, and cannot: optional tokens may let it pass.
-    fn decide_without_room(&mut self, head: &RequestHead) -> Decided {
-        let budget = Budget::default();
-        let decided = match self.evaluate(head, self.now, Patience::Exhausted, &[], &budget) {
-            Verdict::Allow(permit) => self.allow(permit, None, budget),
-            Verdict::Report { permit, denial, .. } => {
-                self.allow(permit, Some(denial.reason), budget)
-            }
-            Verdict::Deny(_) | Verdict::Wait(_) => {
-                let retry_after = Some(RETRY_WHEN_CROWDED);
-                let denial = Denial { retry_after, ..Reason::TooManyWaiting.into() };
-                Decided::Denied(self.reject(denial, head))
-            }
-        };
-        self.settle_with_shadow(head, self.now, &decided);
-        decided
-    }
-
-    fn reject(&mut self, denial: Denial, head: &RequestHead) -> Rejection {
-        let manner = match &self.policy {
-            Some(policy) => policy.manner(denial.provider, head),
-            None => Manner { keys_unavailable_status: 503, ..Manner::default() },
-        };
-        let rejection = denial.into_rejection(head, manner);
-        let reason = rejection.reason;
-        self.count(Counter::Denied);
-        self.count(Counter::DeniedFor(reason));
-        if let Some(dropped) = self.log_limit.admit(self.now) {
-            let mut line = format!("denied reason={} status={}", reason.code(), rejection.status);
-            if dropped > 0 {
-                line.push_str(&format!(" ({dropped} such lines were left out)"));
-            }
-            self.log(LogLevel::Info, line);
-        }
-        rejection
-    }
-
     fn count(&mut self, counter: Counter) {
         self.effects.push_back(Effect::Count(counter));
     }
@@ -385,15 +277,4 @@ impl Engine {
     fn log(&mut self, level: LogLevel, line: String) {
         self.effects.push_back(Effect::Log(level, line));
     }
-}
-
-enum Decided {
-    Allowed {
-        edits: RequestEdits,
-        /// Why it would have been refused, where that is only reported.
-        reported: Option<Reason>,
-    },
-    Denied(Rejection),
-    MustSpend(Permit, Budget),
-    MustWait(Vec<Wanted>),
 }

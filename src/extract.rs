@@ -1,12 +1,15 @@
 //! Where tokens are in a request, and how to take them out again before it goes on.
 //!
 //! Every instance at a location is a candidate, also the second parameter of a name and the
-//! second cookie: whatever could reach the backend as a token must have been verified.
+//! second cookie, and those whose names some backend reads as that one: whatever could reach the backend
+//! as a token must have been verified.
 
+mod spelling;
 mod target;
 
 use std::borrow::Cow;
 
+use crate::extract::spelling::{header_reads_as, percent_decode, reads_as};
 pub use crate::extract::target::{TargetChange, encoded_param, percent_encode};
 use crate::request::{RequestEdit, RequestHead};
 
@@ -53,21 +56,22 @@ impl TokenLocation {
     pub fn tokens<'a>(&'a self, head: &'a RequestHead) -> Vec<Cow<'a, [u8]>> {
         match self {
             Self::Header { name, prefix } => head
-                .values(name)
-                .filter_map(|value| find_prefixed(value, prefix))
+                .headers()
+                .filter(|(own, _)| header_reads_as(own, name.as_bytes()))
+                .filter_map(|(_, value)| find_prefixed(value, prefix))
                 .map(Cow::Borrowed)
                 .collect(),
             Self::Param { name } => head
                 .query()
                 .into_iter()
-                .flat_map(params)
-                .filter(|(own, _)| *percent_decode(own) == *name.as_bytes())
+                .flat_map(pairs)
+                .filter(|(own, _)| reads_as(own, name.as_bytes()))
                 .map(|(_, value)| percent_decode(value))
                 .collect(),
             Self::Cookie { name } => head
                 .values("cookie")
                 .flat_map(cookies)
-                .filter(|(own, _)| *own == name.as_bytes())
+                .filter(|(own, _)| reads_as(own, name.as_bytes()))
                 .map(|(_, value)| Cow::Borrowed(value))
                 .collect(),
         }
@@ -89,7 +93,15 @@ pub fn removal<'a>(
     for location in locations {
         match location {
             TokenLocation::Header { name, .. } => {
-                edits.push(RequestEdit::Remove(name.clone().into_bytes()));
+                let own = name.as_bytes();
+                edits.push(RequestEdit::Remove(own.to_vec()));
+                let others = head.headers().map(|(other, _)| other);
+                let others = others.filter(|other| *other != own && header_reads_as(other, own));
+                for other in others.map(|other| RequestEdit::Remove(other.to_vec())) {
+                    if !edits.contains(&other) {
+                        edits.push(other);
+                    }
+                }
             }
             TokenLocation::Param { name } => target.taken.push(name.as_bytes()),
             TokenLocation::Cookie { name } => cookie_names.push(name.as_bytes()),
@@ -101,7 +113,8 @@ pub fn removal<'a>(
         for value in head.values("cookie") {
             let kept: Vec<&[u8]> = cookie_pairs(value)
                 .filter(|pair| {
-                    !split_cookie(pair).is_some_and(|(name, _)| cookie_names.contains(&name))
+                    !split_cookie(pair)
+                        .is_some_and(|(name, _)| cookie_names.iter().any(|own| reads_as(name, own)))
                 })
                 .collect();
             if !kept.is_empty() {
@@ -115,6 +128,15 @@ pub fn removal<'a>(
 /// The parameters of a query, undecoded.
 pub fn params(query: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     query.split(|octet| *octet == b'&').map(split_param)
+}
+
+/// The same, and what backends find that take `;` for a separator, too.
+fn pairs(query: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    let pairs = query.split(|octet| *octet == b'&');
+    pairs.flat_map(|pair| {
+        let inner = pair.split(|octet| *octet == b';').skip(1);
+        std::iter::once(split_param(pair)).chain(inner.map(split_param))
+    })
 }
 
 fn split_param(pair: &[u8]) -> (&[u8], &[u8]) {
@@ -159,29 +181,6 @@ fn find_prefixed<'a>(value: &'a [u8], prefix: &str) -> Option<&'a [u8]> {
 fn strip_prefix_ignoring_case<'a>(value: &'a [u8], prefix: &str) -> Option<&'a [u8]> {
     let (start, rest) = value.split_at_checked(prefix.len())?;
     start.eq_ignore_ascii_case(prefix.as_bytes()).then(|| rest.trim_ascii())
-}
-
-/// Decodes `%41`; leaves what is no such triplet as it is. `+` is no space: not in a token.
-fn percent_decode(text: &[u8]) -> Cow<'_, [u8]> {
-    if !text.contains(&b'%') {
-        return Cow::Borrowed(text);
-    }
-    let digit = |octet: &u8| char::from(*octet).to_digit(16).and_then(|d| u8::try_from(d).ok());
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((first, tail)) = rest.split_first() {
-        let triplet = match (first, tail) {
-            (b'%', [high, low, after @ ..]) => match (digit(high), digit(low)) {
-                (Some(high), Some(low)) => Some((high << 4 | low, after)),
-                _ => None,
-            },
-            _ => None,
-        };
-        let (octet, after) = triplet.unwrap_or((*first, tail));
-        decoded.push(octet);
-        rest = after;
-    }
-    Cow::Owned(decoded)
 }
 
 #[cfg(test)]
@@ -234,6 +233,7 @@ mod tests {
         check(&bearer, &[("authorization", "Basic a,Bearer b.c.d")], &["b.c.d"]);
         check(&bearer, &[("authorization", "Basic a , bearer b, Bearer c")], &["b, Bearer c"]);
         check(&header("x-jwt", ""), &[("x-jwt", "a.b.c")], &["a.b.c"]);
+        check(&header("x-jwt", ""), &[("x-jwt", "a"), ("x_jwt", "b")], &["a", "b"]);
     }
 
     #[test]
@@ -245,6 +245,7 @@ mod tests {
         check(&param("t"), &path("/x?t"), &[""]);
         check(&param("t"), &path("/x?t=%zz%4"), &["%zz%4"]);
         check(&param("t"), &path("/x?T=a&tt=b&xt=c"), &[]);
+        check(&param("t"), &path("/x?t[]=a&b=1;t=c&t=d;e=1"), &["a", "c", "d;e=1"]);
         check(&param("t"), &path("/t=a"), &[]);
     }
 
@@ -285,5 +286,11 @@ mod tests {
             ],
         );
         check_removal(&[header("x", "Bearer ")], &[], &[RequestEdit::Remove(b"x".to_vec())]);
+        check_removal(
+            &[header("x-t", ""), header("x-t", "JWT ")],
+            &[("x_t", "a"), ("x-t", "b")],
+            &["x-t", "x_t", "x-t"].map(|name| RequestEdit::Remove(name.as_bytes().to_vec())),
+        );
+        check_removal(&[param("t")], &at("/x?a=1;t=x&t[]=y&b=2;c=t"), &[path("/x?b=2;c=t")]);
     }
 }

@@ -272,10 +272,8 @@ impl RootContext for Root {
 /// Answers the request of the effective context; if even that fails, it stays paused and Envoy's
 /// time-outs end it.
 fn reject(rejection: &Rejection) {
-    if let Some((key, text)) = &rejection.state
-        && let Err(error) = set_state(key, text.as_bytes())
-    {
-        abi::log(LogLevel::Error, &format!("jwt-gate: the state could not be set: {error:?}"));
+    for (key, text) in &rejection.states {
+        record(key, text.as_bytes());
     }
     let headers: Vec<_> =
         rejection.headers.iter().map(|(name, value)| (&**name, &**value)).collect();
@@ -319,12 +317,23 @@ fn apply(edits: &[RequestEdit]) -> Result<(), HostError> {
         RequestEdit::Replace(name, value) => abi::replace_header(name, value),
         RequestEdit::ClearRouteCache => abi::clear_route_cache(),
         RequestEdit::State(key, text) => set_state(key, text),
+        RequestEdit::Record(key, text) => {
+            record(key, text);
+            Ok(())
+        }
     })
 }
 
 /// Leaves a text in the filter state, as `wasm.jwt_gate.KEY`.
 fn set_state(key: &str, text: &[u8]) -> Result<(), HostError> {
     abi::set_property(&format!("jwt_gate.{key}"), text)
+}
+
+/// The same, where only the access log goes without.
+fn record(key: &str, text: &[u8]) {
+    if let Err(error) = set_state(key, text) {
+        abi::log(LogLevel::Error, &format!("jwt-gate: the state could not be set: {error:?}"));
+    }
 }
 
 fn read_answer(headers: usize) -> Result<Answer, FetchFailure> {

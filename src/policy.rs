@@ -7,18 +7,22 @@ mod authorization;
 mod certificate;
 pub mod check;
 mod claim_value;
+mod claims_read;
 mod dpop;
 mod dpop_target;
 pub mod evaluate;
+mod grant;
 pub mod identity;
 mod issuer;
 pub mod key_source;
+pub mod known_token;
 pub mod logout;
 mod path_start;
 mod possession;
 mod protected_resource;
 mod protobuf_value;
 pub mod provider;
+pub mod record;
 mod report;
 mod requirement;
 mod revocation;
@@ -30,7 +34,6 @@ mod step_up;
 pub mod trace;
 pub mod verified_tokens;
 
-use std::ops::Range;
 use std::rc::Rc;
 
 use crate::authorize::Condition;
@@ -39,6 +42,7 @@ use crate::config::{self, Config, Mode};
 use crate::denial::{Manner, Responses};
 use crate::jose::table_memory::{DEFAULT_TABLE_OCTETS, TableMemory};
 use crate::policy::authorization::{Policies, template};
+use crate::policy::claims_read::note_claims_read;
 use crate::policy::identity::{IdentityHeaders, identity_parameters};
 use crate::policy::issuer::Split;
 pub use crate::policy::key_source::{KeySource, RemoteKeys};
@@ -47,6 +51,7 @@ pub use crate::policy::protected_resource::Served;
 use crate::policy::protected_resource::{ProtectedResource, metadata_address, serve};
 pub use crate::policy::provider::Provider;
 use crate::policy::provider::refuse_token_headers;
+use crate::policy::record::Record;
 use crate::policy::requirement::{Names, Requirement};
 use crate::policy::revocation::Lists;
 pub use crate::policy::revocation::RemoteList;
@@ -96,6 +101,8 @@ pub struct Policy {
     policies: Option<Policies>,
     /// Whether anything is asked of the claims, so that tokens must be at hand after the requirement.
     has_conditions: bool,
+    /// What the access log is told.
+    pub record: Record,
     /// Where no rule matches.
     mode: Mode,
     responses: Option<Responses>,
@@ -200,6 +207,8 @@ impl Policy {
         }
         properties.extend(Self::connection_properties(&providers));
         let properties = sorted::list(properties);
+        let record = Record::new(config.decision_record);
+        providers.iter_mut().for_each(|provider| provider.record = record.clone());
         let has_conditions = note_claims_read(&mut providers, &rules, &requirements, &policies);
         let status_headers: Vec<_> =
             requirements.into_iter().flat_map(Requirement::status_headers).collect();
@@ -240,6 +249,7 @@ impl Policy {
             fallback,
             policies,
             has_conditions,
+            record,
             mode: config.mode,
             responses,
             resources,
@@ -356,42 +366,4 @@ fn in_shadow(error: ConfigError) -> ConfigError {
         false if error.path.is_empty() => ConfigError { path: SHADOW.to_owned(), ..error },
         false => ConfigError { path: format!("{SHADOW}.{}", error.path), ..error },
     }
-}
-
-/// Tells each provider which claims of its tokens are looked at; returns whether anything is asked of
-/// claims at all.
-fn note_claims_read(
-    providers: &mut [Provider],
-    rules: &[Rule],
-    requirements: &[&Requirement],
-    policies: &Option<Policies>,
-) -> bool {
-    let everyone = 0..ProviderIndex::MAX;
-    let mut conditions: Vec<(Range<ProviderIndex>, &Condition)> = Vec::new();
-    for requirement in requirements {
-        conditions.extend(requirement.conditions());
-    }
-    for rule in rules {
-        conditions.extend(rule.condition.iter().map(|own| (everyone.clone(), own)));
-    }
-    for policy in policies.iter().flat_map(|policies| &policies.list) {
-        let whose = policy.providers.as_ref().unwrap_or(&everyone);
-        conditions.extend(policy.when.iter().map(|when| (whose.clone(), when)));
-    }
-    let step_up = rules.iter().find_map(|rule| rule.step_up.as_ref());
-    for (index, provider) in providers.iter_mut().enumerate() {
-        if let Some(step_up) = step_up {
-            step_up.claims_read(&mut provider.claims_read);
-        }
-        for (whose, condition) in &conditions {
-            if whose.contains(&index) {
-                condition.claims_read(&mut provider.claims_read);
-            }
-        }
-        for rule in rules {
-            rule.writes.claims_read(&mut provider.claims_read);
-        }
-    }
-    let writes = rules.iter().any(|rule| rule.writes.read_claims());
-    writes || !conditions.is_empty() || policies.is_some() || step_up.is_some()
 }

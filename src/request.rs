@@ -179,7 +179,12 @@ pub enum RequestEdit {
     ClearRouteCache,
     /// Leaves a text for later filters and the access log, in the filter state.
     State(String, Vec<u8>),
+    /// The same, for the access log only: nobody is refused for want of it.
+    Record(String, Vec<u8>),
 }
+
+/// A text for the access log, and its key in the filter state.
+pub type RecordEntry = (&'static str, String);
 
 /// The changes to make before a request goes on, in this order.
 pub type RequestEdits = Vec<RequestEdit>;

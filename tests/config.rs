@@ -133,7 +133,7 @@ fn all_mistakes_appear_at_once_each_with_its_path() {
             "providers[\"a b\"]: `remote_jwks` or `local_jwks` is required",
             "providers[\"a b\"].isuer: unknown field; expected one of: algorithms, allow_weak_keys, audiences, authorized_parties, claim_to_headers, claim_to_query_parameters, clear_route_cache, clock_skew, clock_skew_seconds, consumer, failed_status_in_metadata, forward, forward_payload_header, forward_payload_value_header, from_cookies, from_headers, from_params, header_in_metadata, issuer, issuer_claims, issuer_pattern, issuers, jwt_cache_config, local_jwks, local_jwks_is_fallback, max_age, max_lifetime, normalize_payload_in_metadata, pad_forward_payload_header, payload_in_metadata, remote_jwks, require_expiration, required_claims, revocation, sender_constraint, set_headers, single_use, status_list, subjects, token_types",
             "providers[\"a b\"].jwks: unknown field; expected one of: algorithms, allow_weak_keys, audiences, authorized_parties, claim_to_headers, claim_to_query_parameters, clear_route_cache, clock_skew, clock_skew_seconds, consumer, failed_status_in_metadata, forward, forward_payload_header, forward_payload_value_header, from_cookies, from_headers, from_params, header_in_metadata, issuer, issuer_claims, issuer_pattern, issuers, jwt_cache_config, local_jwks, local_jwks_is_fallback, max_age, max_lifetime, normalize_payload_in_metadata, pad_forward_payload_header, payload_in_metadata, remote_jwks, require_expiration, required_claims, revocation, sender_constraint, set_headers, single_use, status_list, subjects, token_types",
-            "rule: unknown field; expected one of: authorization, bypass_cors_preflight, default_requirement, error_responses, filter_state_rules, key_sharing, key_tables, keys_unavailable_status, mode, protected_resources, providers, replay_memory, requirement_map, revocation, rules, shadow, stat_prefix, strip_failure_response",
+            "rule: unknown field; expected one of: authorization, bypass_cors_preflight, decision_record, default_requirement, error_responses, filter_state_rules, key_sharing, key_tables, keys_unavailable_status, mode, protected_resources, providers, replay_memory, requirement_map, revocation, rules, shadow, stat_prefix, strip_failure_response",
             "rules[0]: `match` is required",
             "rules[0].requires: no provider is called `nobody`; there is: a b, p, q",
             "rules[1].match: `prefix`, `path`, `safe_regex`, `path_separated_prefix`, `path_match_policy` or `connect_matcher` is required",
@@ -1011,6 +1011,19 @@ fn answers_and_modes_and_their_mistakes() {
     for (field, value, lines) in [
         ("mode", json!("REPORT"), vec!["mode: expected `enforce` or `report_only`"]),
         (
+            "decision_record",
+            json!({ "fields": ["outcome", "sub"], "claims": [] }),
+            vec![
+                "decision_record.claims: unknown field; expected one of: fields",
+                "+decision_record.fields[1]: expected one of `issuer`, `kid`, `outcome`, ",
+            ],
+        ),
+        (
+            "decision_record",
+            json!("all"),
+            vec!["decision_record: expected an object, found a string"],
+        ),
+        (
             "error_responses",
             json!({ "formats": ["html"], "hide_detail": 1, "headers": [
                 { "key": "content-type", "value": "x" }, { "key": "www-authenticate", "value": "x" },
@@ -1110,6 +1123,14 @@ fn answers_and_modes_and_their_mistakes() {
                 "+shadow.ruls: unknown field; expected one of: ",
                 "shadow: `shadow` holds for both, and cannot be different",
                 "shadow: `stat_prefix` holds for both, and cannot be different",
+            ],
+        ),
+        (
+            "shadow",
+            json!({ "providers": null, "rules": [], "requirement_map": {}, "requirementMap": {} }),
+            vec![
+                "shadow: `providers` is required",
+                "shadow: `requirement_map` and `requirementMap` are the same field",
             ],
         ),
     ] {

@@ -62,7 +62,9 @@ impl Gate {
                             headers.retain(|(own, _)| *own != name);
                             headers.push((name, text(&value)));
                         }
-                        RequestEdit::ClearRouteCache | RequestEdit::State(..) => {}
+                        RequestEdit::ClearRouteCache
+                        | RequestEdit::Record(..)
+                        | RequestEdit::State(..) => {}
                     }
                 }
                 Ok(headers)

@@ -37,6 +37,8 @@ pub enum Command {
     Jwks(JwksArguments),
     /// Convert the configuration of another system, and list what has no equivalent.
     Import(ImportArguments),
+    /// Print what a configuration consists of, as a JSON Schema for editors.
+    Schema(SchemaArguments),
     /// Print completions for a shell.
     Completions { shell: Shell },
     /// Print the manual page.
@@ -208,6 +210,13 @@ pub enum From {
     Alibaba,
     /// Kong's jwt plugin in a declarative configuration.
     Kong,
+}
+
+#[derive(Args, Debug)]
+pub struct SchemaArguments {
+    /// As a page for people, in Markdown.
+    #[arg(long)]
+    pub reference: bool,
 }
 
 /// Completions for a shell.

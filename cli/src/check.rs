@@ -1,5 +1,6 @@
 //! `check`: every mistake with its line, and a report in plain words.
 
+mod advice;
 mod differences;
 mod proxy;
 mod warnings;
@@ -105,8 +106,12 @@ fn to_json(finding: &Finding) -> Value {
     let mut json = json!({
         "path": path, "line": place.line, "column": place.column, "message": message,
     });
-    if let Some(members) = json.as_object_mut().filter(|_| !code.is_empty()) {
-        members.insert("code".to_owned(), (*code).into());
+    let help = advice::of(path, message).filter(|_| code.is_empty());
+    if let Some(members) = json.as_object_mut() {
+        if !code.is_empty() {
+            members.insert("code".to_owned(), (*code).into());
+        }
+        members.extend(help.map(|help| ("help".to_owned(), help.into())));
     }
     json
 }
@@ -133,6 +138,10 @@ impl Checked {
                 return Self { errors, ..Self::default() };
             }
         };
+        let errors = proxy::mistakes(found);
+        if !errors.is_empty() {
+            return Self { errors, ..Self::default() };
+        }
         let (config, _) = Config::parse(&found.text);
         let mut report = policy.report().into_iter();
         let summary = report.next().unwrap_or_default();
@@ -158,6 +167,9 @@ impl Checked {
         lines.push(format_args!("{name}:{number}: {}", paint.head(&harmless(&found.title))));
         for error in &self.errors {
             lines.push(line(name, error, &paint.bad("error")));
+            if let Some(help) = advice::of(&error.path, &error.message) {
+                lines.push(format_args!("  help: {}", harmless(&help)));
+            }
         }
         if !self.errors.is_empty() {
             return;

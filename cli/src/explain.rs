@@ -194,7 +194,9 @@ fn changes(edits: &RequestEdits, fixed: &[String]) -> Vec<String> {
         RequestEdit::Replace(name, own) => format!("sets {name}: {}", value(name, own)),
         RequestEdit::Remove(name) => format!("takes {} away", String::from_utf8_lossy(name)),
         RequestEdit::ClearRouteCache => "has the route chosen again".to_owned(),
-        RequestEdit::State(name, _) => format!("leaves {name} in the filter state"),
+        RequestEdit::State(name, _) | RequestEdit::Record(name, _) => {
+            format!("leaves {name} in the filter state")
+        }
     };
     edits.iter().map(one).collect()
 }

@@ -11,6 +11,7 @@ mod jwks;
 mod keygen;
 mod manifest;
 mod output;
+mod schema;
 mod sign;
 mod times;
 mod tree;
@@ -37,6 +38,7 @@ fn run(arguments: &Arguments, paint: Paint) -> Result<Answer, Trouble> {
         Command::Inspect(own) => inspect::run(own, paint),
         Command::Jwks(own) => jwks::run(own, paint),
         Command::Keygen(own) => keygen::run(own),
+        Command::Schema(own) => Ok(schema::run(own)),
         Command::Sign(own) => sign::run(own),
         Command::Completions { shell } => Ok(args::completions(*shell)),
         Command::Man => args::man(),

@@ -1,5 +1,5 @@
-//! Finds configurations in files: bare ones, those in a WasmPlugin of Istio, those in an Envoy's
-//! configuration or an EnvoyFilter.
+//! Finds configurations in files: bare ones, those in a WasmPlugin of Istio or Higress, in an
+//! EnvoyExtensionPolicy of Envoy Gateway, in an Envoy's configuration or an EnvoyFilter.
 
 use std::path::Path;
 
@@ -42,6 +42,8 @@ pub enum Carrier {
     Bare,
     /// The `PluginConfig` of Envoy.
     Envoy(Tree),
+    /// One of `spec.wasm` of an EnvoyExtensionPolicy.
+    ExtensionPolicy(Tree),
     /// The `spec` of a WasmPlugin.
     WasmPlugin(Tree),
 }
@@ -102,6 +104,7 @@ pub fn load(path: &Path) -> Result<Loaded, Unusable> {
     for document in items(&documents) {
         match document.text_at("kind") {
             Some("WasmPlugin") => loaded.take_wasm_plugin(document),
+            Some("EnvoyExtensionPolicy") => loaded.take_extension_policy(document),
             Some("EnvoyFilter") => loaded.take_envoy(document),
             Some(kind) => others.push(kind),
             None if is_envoy(document) => loaded.take_envoy(document),
@@ -110,8 +113,10 @@ pub fn load(path: &Path) -> Result<Loaded, Unusable> {
     }
     if loaded.found.is_empty() {
         let advice = match others.as_slice() {
-            [] if loaded.passed_over.is_empty() => advice_for_envoy(&documents),
-            [] => format!("only {}", loaded.passed_over.join("; ")),
+            _ if !loaded.passed_over.is_empty() => {
+                format!("only {}", loaded.passed_over.join("; "))
+            }
+            [] => advice_for_envoy(&documents),
             kinds => advice_for_kinds(kinds),
         };
         return Err(Trouble::new(format!(
@@ -154,7 +159,13 @@ fn advice_for_kinds(kinds: &[&str]) -> String {
         "RequestAuthentication" | "AuthorizationPolicy" => {
             format!("a {kind} is Istio's own; `jwt-gate import istio` converts it")
         }
-        kind => format!("it holds a {kind}, and a WasmPlugin or an EnvoyFilter is expected"),
+        kind => {
+            let article = if kind.starts_with(['A', 'E', 'I', 'O', 'U']) { "an" } else { "a" };
+            format!(
+                "it holds {article} {kind}, and a WasmPlugin, an EnvoyExtensionPolicy or an EnvoyFilter is \
+                 expected"
+            )
+        }
     };
     kinds.first().map(|kind| told(kind)).unwrap_or_default()
 }
@@ -230,7 +241,38 @@ impl Loaded {
                 flaw: None,
                 carrier: Carrier::WasmPlugin(spec.clone()),
             }),
+            None if has_rules_of_higress(spec) => self.passed_over.push(format!(
+                "{title}, which has `matchRules` and no `defaultConfig`: the gate takes its configuration there only"
+            )),
             None => self.passed_over.push(format!("{title}, without a `pluginConfig`")),
+        }
+    }
+
+    fn take_extension_policy(&mut self, document: &Tree) {
+        let name =
+            document.at(&["metadata", "name"]).and_then(Tree::text).unwrap_or("without a name");
+        let title = format!("EnvoyExtensionPolicy {name}");
+        let extensions = document.at(&["spec", "wasm"]).map(Tree::items).unwrap_or_default();
+        if extensions.is_empty() {
+            return self.passed_over.push(format!("{title}, without any `spec.wasm`"));
+        }
+        for (index, extension) in extensions.iter().enumerate() {
+            let title = format!("{title}, spec.wasm[{index}]");
+            let config = extension.get("config").filter(|tree| tree.is_object());
+            let looks_like_ours = config.is_some_and(|tree| tree.get("providers").is_some());
+            match config {
+                Some(tree) if looks_like_ours || is_ours(extension) => self.found.push(Found {
+                    title,
+                    text: tree.to_value().to_string().into_bytes(),
+                    tree: tree.clone(),
+                    flaw: None,
+                    carrier: Carrier::ExtensionPolicy(extension.clone()),
+                }),
+                None if is_ours(extension) => {
+                    self.passed_over.push(format!("{title}, without a `config`"));
+                }
+                _ => self.passed_over.push(format!("{title}, which is another one")),
+            }
         }
     }
 
@@ -290,13 +332,19 @@ fn envoy_text(text: &str, origin: Origin, value: &Tree) -> (Vec<u8>, Tree, Optio
     (text.as_bytes().to_vec(), tree, flaw)
 }
 
+/// Whether a WasmPlugin of Higress has rules that choose a configuration.
+pub fn has_rules_of_higress(spec: &Tree) -> bool {
+    spec.get("match_rules").is_some_and(|rules| !rules.items().is_empty())
+}
+
 /// Whether a plugin is the gate, by its name or its module's.
 fn is_ours(plugin: &Tree) -> bool {
     let mut is_ours = false;
     let names = |text: &str| text.contains("jwt-gate") || text.contains("jwt_gate");
     plugin.each_object(&mut |object| {
-        let texts =
-            ["name", "vm_id", "filename", "uri"].iter().filter_map(|name| object.text_at(name));
+        let texts = ["name", "vm_id", "filename", "uri", "url"]
+            .iter()
+            .filter_map(|name| object.text_at(name));
         is_ours |= texts.into_iter().any(names);
     });
     is_ours

@@ -142,7 +142,24 @@ fn what_stands_around_is_looked_at() {
     assert!(said.out.contains("passed over: the Wasm plugin `something-else`"), "{}", said.out);
     let found = warnings("istio-bad.yaml");
     let found: Vec<_> = found.iter().map(|(code, _)| code.as_str()).collect();
-    assert_eq!(found, ["no_phase", "fail_open", "cluster_without_name"]);
+    assert_eq!(found, ["module_not_pinned", "no_phase", "fail_open", "cluster_without_name"]);
+}
+
+/// Listeners without a gate, of which the demo's Envoy has two, may treat paths as they like.
+#[test]
+fn only_listeners_with_a_gate_are_looked_at() {
+    let text = include_str!("../../envoy.yaml");
+    let codes = |name: &str, text: &str| {
+        let file = std::env::temp_dir().join(format!("{}-{name}.yaml", std::process::id()));
+        assert!(std::fs::write(&file, text).is_ok());
+        let codes: Vec<_> =
+            warnings(&file.to_string_lossy()).into_iter().map(|own| own.0).collect();
+        assert!(std::fs::remove_file(&file).is_ok());
+        codes.iter().filter(|code| *code == "paths_not_normalized").count()
+    };
+    assert!(text.matches(".HttpConnectionManager").count() > 1);
+    assert_eq!(codes("as-it-ships", text), 0);
+    assert_eq!(codes("changed", &text.replace("merge_slashes: true", "merge_slashes: false")), 1);
 }
 
 #[test]
@@ -199,6 +216,152 @@ fn lists_of_manifests_are_searched() {
     // Higress' name for the configuration.
     let said = run_with(&["check", "-"], &manifest.replace("pluginConfig:", "defaultConfig:"));
     assert_eq!(said.code, 0, "{said:?}");
+}
+
+fn deploy(name: &str) -> String {
+    let path = data().join("../../../deploy").join(name);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// The manifests that people copy.
+#[test]
+fn manifests_of_the_project_are_good() {
+    for (name, title) in [
+        ("envoy/extensions.yaml", "the Wasm plugin `jwt-gate`"),
+        ("envoy/static.yaml", "the Wasm plugin `jwt-gate`"),
+        ("envoy-gateway/policy.yaml", "EnvoyExtensionPolicy jwt-gate, spec.wasm[0]"),
+        ("higress/plugin.yaml", "WasmPlugin jwt-gate"),
+        ("istio/gateway.yaml", "WasmPlugin jwt-gate"),
+        ("istio/sidecar.yaml", "WasmPlugin jwt-gate"),
+        ("istio/upgrade.yaml", "WasmPlugin jwt-gate-next"),
+    ] {
+        let said = run_with(&["check", "-"], &deploy(name));
+        assert_eq!(said.code, 0, "{name}: {said:?}");
+        assert!(said.out.contains(title), "{name}: {}", said.out);
+        // Neither may be seldom meant: what is around is right.
+        for code in
+            ["fail_open", "module_not_pinned", "no_phase", "cluster_", "paths_not_normalized"]
+        {
+            assert!(!said.out.contains(&format!("[{code}")), "{name}: {}", said.out);
+        }
+    }
+}
+
+#[test]
+fn policies_of_envoy_gateway() {
+    let policy = deploy("envoy-gateway/policy.yaml");
+    let both = format!("{policy}\n---\n{}", deploy("envoy-gateway/proxy.yaml"));
+    for (from, to, code, says) in [
+        ("", "", 0, "good, 2 warnings"),
+        ("failOpen: false", "failOpen: true", 0, "[fail_open]"),
+        ("        sha256:", "        # sha256:", 0, "[module_not_pinned]"),
+        (
+            "        name: issuer\n        type",
+            "        name: other\n        type",
+            0,
+            "[cluster_missing]",
+        ),
+        ("trusted_ca:", "crl:", 0, "[cluster_without_ca]"),
+        ("audiences:", "audience:", 1, "help: did you mean `audiences`?"),
+        ("    config:\n", "    configuration:\n", 3, "spec.wasm[0], without a `config`"),
+        ("  wasm:\n", "  lua:\n", 3, "without any `spec.wasm`"),
+    ] {
+        let changed = both.replacen(from, to, 1);
+        assert!(from.is_empty() || changed != both, "{from}");
+        let said = run_with(&["check", "-"], &changed);
+        assert_eq!(said.code, code, "{to}: {said:?}");
+        assert!(said.out.contains(says) || said.err.contains(says), "{to}: {said:?}");
+    }
+    // Beside others, of which it is told by its configuration or its name.
+    let other = "  wasm:\n  - name: other\n    code: { type: HTTP, http: { url: \"https://a.example/b.wasm\" } }\n    config: { a: 1 }\n";
+    let (code, answer) = {
+        let said = run_with(&["check", "-", "--json"], &policy.replacen("  wasm:\n", other, 1));
+        (said.code, serde_json::from_str::<serde_json::Value>(&said.out).unwrap_or_default())
+    };
+    assert_eq!(code, 0, "{answer}");
+    let passed_over = &answer["passed_over"];
+    assert_eq!(
+        passed_over,
+        &serde_json::json!(["EnvoyExtensionPolicy jwt-gate, spec.wasm[0], which is another one"])
+    );
+    let title = &answer["configurations"][0]["title"];
+    assert_eq!(title, "EnvoyExtensionPolicy jwt-gate, spec.wasm[1]");
+    // A mistake has its line in the manifest.
+    let said = run_with(&["check", "-"], &policy.replace("timeout: 5s", "timeout: 5"));
+    let line = policy.lines().position(|line| line.contains("timeout: 5s")).unwrap_or(0) + 1;
+    assert!(said.out.contains(&format!("standard input:{line}:")), "{said:?}");
+}
+
+#[test]
+fn rules_of_higress() {
+    let plugin = deploy("higress/plugin.yaml");
+    let rules = "  matchRules:\n  - domain: [a.example]\n    config: { providers: {} }\n";
+    let with =
+        |more: &str| plugin.replacen("  defaultConfig:\n", &format!("{more}  defaultConfig:\n"), 1);
+    for (text, code, says) in [
+        (with("  matchRules: []\n"), 0, "good"),
+        (with(rules), 1, "as a member `_rules_` of the configuration, which the gate refuses"),
+        (with("  defaultConfigDisable: false\n"), 0, "good"),
+        (with("  defaultConfigDisable: true\n"), 1, "hands over no configuration at all"),
+        (
+            with(rules).replace("  defaultConfig:\n", "  other:\n"),
+            3,
+            "the gate takes its configuration there only",
+        ),
+    ] {
+        let said = run_with(&["check", "-"], &text);
+        assert_eq!(said.code, code, "{said:?}");
+        assert!(said.out.contains(says) || said.err.contains(says), "{says}: {said:?}");
+    }
+}
+
+/// Names as they are misspelt, and values of the wrong type.
+#[test]
+fn what_was_meant_is_told() {
+    let config = |provider: &str, rest: &str| {
+        format!(
+            r#"{{"providers": {{"a": {{"local_jwks": {{"inline_string": "{{}}"}}{provider}}}}}{rest}}}"#
+        )
+    };
+    for (text, help) in [
+        (config(r#","isuer": "a""#, ""), "did you mean `issuer`?"),
+        (config(r#","claimToHeader": []"#, ""), "did you mean `claim_to_headers`?"),
+        (config(r#","from-params": "a""#, ""), "did you mean `from_params`?"),
+        (config(r#","audiance": "a""#, ""), "did you mean `audiences`?"),
+        (config("", r#","rule": []"#), "did you mean `rules`?"),
+        (config("", r#","shadow": {"ruels": []}"#), "did you mean `rules`?"),
+        (config("", r#","rules": [{"match": {"prefix": "/"}, "provider_name": "a"}]"#), ""),
+        (config("", r#","rules": [{"match": {"perfix": "/"}}]"#), "did you mean `prefix`?"),
+        (
+            config(
+                "",
+                r#","rules": [{"match": {"prefix": "/"}, "requires": {"requires_any":
+                {"requirements": [{"provider_nam": "a"}, {}]}}}]"#,
+            ),
+            "did you mean `provider_name`?",
+        ),
+        (
+            config(r#","require_expiration": "yes""#, ""),
+            "`require_expiration` takes true or false: Refuse tokens without `exp`. (docs/reference.md#jwtprovider)",
+        ),
+        (
+            config(r#","max_age": 5"#, ""),
+            "`max_age` takes a duration such as \"5s\", longer than 0s: Refuse tokens without `iat`,",
+        ),
+        (config("", r#","rules": [{}]"#), "`match` takes an object (RouteMatch): Which requests."),
+        (config("", r#","mode": "off""#), "`mode` takes enforce or report_only: "),
+        (config("", r#","zzzzzz": 1"#), ""),
+    ] {
+        let said = run_with(&["check", "-", "--json"], &text);
+        let answer: serde_json::Value = serde_json::from_str(&said.out).unwrap_or_default();
+        assert_eq!(said.code, 1, "{text}: {answer}");
+        let errors = answer["configurations"][0]["errors"].as_array().cloned().unwrap_or_default();
+        let told: Vec<_> = errors.iter().filter_map(|error| error["help"].as_str()).collect();
+        match help {
+            "" => assert!(told.is_empty(), "{text}: {told:?}"),
+            help => assert!(told.iter().any(|told| told.starts_with(help)), "{text}: {told:?}"),
+        }
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The examples of `docs/cli.md`: what they show is what happens.
+//! The examples of `docs/cli.md` and `docs/troubleshooting.md`: what they show is what happens.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod command;
@@ -87,6 +87,43 @@ fn examples_of_the_command_line() {
     let text = include_str!("../../docs/cli.md");
     let count = run_examples(text, &folder);
     assert!(count >= 10, "{count}");
+}
+
+#[test]
+fn examples_by_symptom() {
+    let folder = scratch("troubleshooting");
+    let text = include_str!("../../docs/troubleshooting.md");
+    let count = run_examples(text, &folder);
+    assert!(count >= 10, "{count}");
+}
+
+/// Calls of the program in blocks for the shell: flags and their order are understood. What they do is
+/// shown by blocks of `console`, and by the tests of each command.
+#[test]
+fn calls_in_documents_are_understood() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut texts = vec![fs::read_to_string(root.join("README.md")).unwrap()];
+    for entry in fs::read_dir(root.join("docs")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "md") {
+            texts.push(fs::read_to_string(path).unwrap());
+        }
+    }
+    let mut count = 0;
+    for text in texts {
+        for block in text.split("```sh\n").skip(1) {
+            let (block, _) = block.split_once("```").unwrap();
+            for line in block.split(['\n', '|']).map(str::trim) {
+                let Some(call) = line.strip_prefix("jwt-gate ") else { continue };
+                let call = call.split(" #").next().unwrap();
+                let words: Vec<_> = call.split_whitespace().chain(["--help"]).collect();
+                let said = run_in(&root, &words, "");
+                assert_eq!(said.code, 0, "{line}: {said:?}");
+                count += 1;
+            }
+        }
+    }
+    assert!(count >= 8, "{count}");
 }
 
 #[test]

@@ -168,6 +168,21 @@ impl Connection {
         self.stream.get_ref().set_read_timeout(Some(request.timeout))?;
         self.exchange(request, "keep-alive")
     }
+
+    /// Sends these octets as they stand, and reads what comes in answer to a request of this method.
+    pub fn send_octets(
+        &mut self,
+        octets: &[u8],
+        method: &str,
+        timeout: Duration,
+    ) -> io::Result<Response> {
+        self.stream.get_ref().set_read_timeout(Some(timeout))?;
+        let written = self.stream.get_mut().write_all(octets);
+        match (self.read_response(method), written) {
+            (Err(_), Err(broken)) => Err(broken),
+            (answer, _) => answer,
+        }
+    }
 }
 
 impl<S: Read + Write> Connection<S> {

@@ -26,6 +26,7 @@ use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
 use crate::keys::{Alg, SigningKey, jwks, random_id};
+use crate::page;
 use crate::serve::Connection;
 
 /// How long clients may keep the key set.
@@ -50,7 +51,7 @@ pub struct IssuerOptions {
     pub token_lifetime: Duration,
     /// How long a key stays published after it was replaced.
     pub previous_key_lifetime: Duration,
-    /// Turns the `/demo` routes on.
+    /// Turns the `/demo` routes and the page on.
     pub admin: bool,
 }
 
@@ -159,7 +160,9 @@ impl Issuer {
             router = router
                 .route("/demo/rotate", post(demo_rotate))
                 .route("/demo/mint", post(demo_mint))
-                .route("/demo/stats", get(demo_stats));
+                .route("/demo/outage", post(demo_outage))
+                .route("/demo/stats", get(demo_stats))
+                .merge(page::router());
         }
         router.layer(DefaultBodyLimit::max(BODY_LIMIT)).with_state(self.clone())
     }
@@ -496,8 +499,29 @@ async fn demo_mint(State(issuer): State<Issuer>, body: Bytes) -> Response {
     }
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OutageRequest {
+    keys_offline: bool,
+}
+
+/// Takes the key set away, or brings it back.
+async fn demo_outage(State(issuer): State<Issuer>, body: Bytes) -> Response {
+    match serde_json::from_slice::<OutageRequest>(&body) {
+        Ok(OutageRequest { keys_offline }) => {
+            issuer.set_fault(if keys_offline { Fault::Status(503) } else { Fault::None });
+            Json(json!({ "keys_offline": keys_offline })).into_response()
+        }
+        Err(error) => (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
+    }
+}
+
 async fn demo_stats(State(issuer): State<Issuer>) -> Json<Value> {
-    Json(json!({ "jwks_fetches": issuer.jwks_fetches(), "kids": issuer.kids() }))
+    Json(json!({
+        "jwks_fetches": issuer.jwks_fetches(),
+        "keys_offline": !matches!(issuer.fault(), Fault::None),
+        "kids": issuer.kids(),
+    }))
 }
 
 #[cfg(test)]
@@ -685,12 +709,26 @@ mod tests {
         assert_eq!(standard.unwrap().status, 200);
         let response = post(&server, "/demo/mint", &json!({ "sub": "eve" }));
         assert_eq!(response.status, 400);
-        let stats = get(&server, "/demo/stats").unwrap().json().unwrap();
-        assert_eq!(stats, json!({ "jwks_fetches": 0, "kids": issuer.kids() }));
+        let stats = || get(&server, "/demo/stats").unwrap().json().unwrap();
+        let expected = json!({ "jwks_fetches": 0, "keys_offline": false, "kids": issuer.kids() });
+        assert_eq!(stats(), expected);
+        for (offline, status) in [(true, 503), (false, 200)] {
+            let request = json!({ "keys_offline": offline });
+            let answer = post(&server, "/demo/outage", &request);
+            assert_eq!((answer.status, answer.json().unwrap()), (200, request));
+            assert_eq!(stats()["keys_offline"], offline);
+            assert_eq!(get(&server, "/jwks.json").unwrap().status, status);
+        }
+        for wrong in [json!({}), json!({ "keys_offline": 1 }), json!({ "offline": true })] {
+            assert_eq!(post(&server, "/demo/outage", &wrong).status, 400);
+        }
 
         let (_, server) = start(IssuerOptions { admin: false, ..options() });
-        for path in ["/demo/rotate", "/demo/mint", "/demo/stats"] {
+        for path in ["/demo/rotate", "/demo/mint", "/demo/stats", "/demo/outage", "/"] {
             assert_eq!(post(&server, path, &json!({})).status, 404);
+        }
+        for path in ["/", "/demo/page.js", "/demo/page.css"] {
+            assert_eq!(get(&server, path).unwrap().status, 404);
         }
     }
 

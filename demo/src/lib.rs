@@ -6,10 +6,13 @@
 
 pub mod backend;
 pub mod bootstrap;
+pub mod browser;
 pub mod envoy;
 pub mod guard;
 pub mod http;
 pub mod issuer;
+mod page;
+pub mod local;
 pub mod memory;
 pub mod pki;
 pub mod probe;

@@ -36,11 +36,21 @@ impl fmt::Display for Failures {
 
 impl std::error::Error for Failures {}
 
-/// Plays the story. `envoy` and `issuer` are addresses (`host:port`) that speak
-/// plain HTTP; the issuer needs its `/demo` routes. Goes on after a failed
-/// expectation, so that one run shows them all.
-pub fn run(envoy: &str, issuer: &str, out: &mut dyn Write) -> Result<(), Failures> {
-    let mut story = Story { envoy, issuer, out, step: 0, failures: Vec::new() };
+/// Where the story takes place: addresses (`host:port`) that speak plain HTTP.
+#[derive(Clone, Copy, Debug)]
+pub struct Places<'a> {
+    /// Envoy, with the gate.
+    pub envoy: &'a str,
+    /// The issuer, with its `/demo` routes.
+    pub issuer: &'a str,
+    /// Envoy, with the page.
+    pub page: &'a str,
+}
+
+/// Plays the story. Goes on after a failed expectation, so that one run shows them all.
+pub fn run(places: &Places<'_>, out: &mut dyn Write) -> Result<(), Failures> {
+    let Places { envoy, issuer, page } = *places;
+    let mut story = Story { envoy, issuer, page, out, step: 0, failures: Vec::new() };
     if let Err(error) = story.play() {
         story.failures.push(error);
     }
@@ -56,6 +66,7 @@ pub fn run(envoy: &str, issuer: &str, out: &mut dyn Write) -> Result<(), Failure
 struct Story<'a> {
     envoy: &'a str,
     issuer: &'a str,
+    page: &'a str,
     out: &'a mut dyn Write,
     step: usize,
     failures: Vec<String>,
@@ -69,7 +80,9 @@ impl Story<'_> {
         self.admitted(&token);
         self.spoofed(&token);
         self.refusals(&token)?;
-        self.rotation(token)
+        self.scopes(&token)?;
+        self.rotation(token)?;
+        self.in_the_browser()
     }
 
     fn login(&mut self) -> Result<String, String> {
@@ -175,6 +188,69 @@ impl Story<'_> {
                 && challenge.contains("invalid_token") == token.is_some(),
             &format!("WWW-Authenticate is {challenge:?}"),
         );
+    }
+
+    /// Reading is for every token, writing for those with a scope.
+    fn scopes(&mut self, token: &str) -> Result<(), String> {
+        self.title("To write, a token needs the scope orders:write; without it: refused");
+        let reader = self.mint(&json!({"scope": "orders:read"}))?;
+        for (scope, token, status) in [("orders:read", &*reader, 403), ("both", token, 200)] {
+            self.say(&format!("   > POST /orders\n     authorization: Bearer eyJ… ({scope})"));
+            let answer = Request::new("POST", "/orders")
+                .bearer(token)
+                .send(self.envoy)
+                .map_err(|error| format!("POST /orders: {error}"))?;
+            match status {
+                200 => self.say(&format!("   < {}", answer.status)),
+                _ => self.show(&answer),
+            }
+            self.expect_status(&answer, status);
+            let challenge = answer.header("www-authenticate").unwrap_or_default();
+            self.expect(
+                challenge.contains("insufficient_scope") == (status == 403),
+                &format!("WWW-Authenticate is {challenge:?}"),
+            );
+        }
+        Ok(())
+    }
+
+    /// What a browser asks for: the page with its files, calls through the gate, and the counters.
+    fn in_the_browser(&mut self) -> Result<(), String> {
+        self.title("The same in a browser: the page, and what it asks for");
+        wait_for(self.page)?;
+        let page = self.page;
+        let get = |path: &str| {
+            Request::get(path).send(page).map_err(|error| format!("GET {path}: {error}"))
+        };
+        for path in ["/", "/demo/page.css", "/demo/page.js", "/demo/stats", "/jwks.json"] {
+            let answer = get(path)?;
+            self.say(&format!("   > GET {path}\n   < {}", answer.status));
+            self.expect_status(&answer, 200);
+        }
+        let refused = get("/orders")?;
+        self.say("   > GET /orders");
+        self.show(&refused);
+        self.expect_status(&refused, 401);
+        let path = "/stats/prometheus?filter=wasmcustom";
+        let counters = get(path)?;
+        let told =
+            counters.text().lines().filter(|line| line.starts_with("jwt_gate_denied_for{")).count();
+        self.say(&format!("   > GET {path}\n   < {}, {told} reasons with counts", counters.status));
+        self.expect_status(&counters, 200);
+        self.expect(told > 5, "the counters do not have the refusals of this story");
+        for (method, path) in
+            [("POST", "/stats/prometheus"), ("GET", "/config_dump"), ("POST", "/quitquitquit")]
+        {
+            let answer = Request::new(method, path)
+                .send(self.page)
+                .map_err(|error| format!("{method} {path}: {error}"))?;
+            // Not Envoy's admin interface: the way of all requests, through the gate.
+            self.expect(
+                answer.status == 401,
+                &format!("{method} {path} answers {}", answer.status),
+            );
+        }
+        Ok(())
     }
 
     fn rotation(&mut self, token: String) -> Result<(), String> {

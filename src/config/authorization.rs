@@ -39,6 +39,38 @@ pub struct AuthorizationPolicy {
     pub when: Option<Condition>,
 }
 
+#[cfg(feature = "reference")]
+use crate::config::{condition, matching};
+
+reference! {
+    /// Policies on requests that brought what their rule requires, in order.
+    AUTHORIZATION = "Authorization" ("authorization.md#policies") {
+        /// The first that applies decides.
+        "policies": List(&Fields(&POLICY), 0), ours, default("none");
+        /// What holds where none applies.
+        "default": Choice(ACTIONS), ours, required;
+    }
+
+    /// A policy. It applies where everything that is set holds.
+    POLICY = "AuthorizationPolicy" ("authorization.md#policies") {
+        /// What becomes of the request where it applies.
+        "action": Choice(ACTIONS), ours, required;
+        /// Which requests.
+        "match": Fields(&matching::ROUTE_MATCH), not_null, ours, default("all");
+        /// Which methods, in capital letters.
+        "methods": List(&Text(Letters::like("^[A-Z_-]+$")), 0), ours, default("all"),
+            example("[\"GET\"]"), rfc("RFC 9110 section 9.1");
+        /// Whose tokens count.
+        "provider_name": Text(Letters::SOME), ours, default("those of all providers");
+        /// What their claims must be.
+        "when": Fields(&condition::CONDITION), not_null, ours, default("anything"),
+            page("authorization.md#conditions");
+    }
+}
+
+#[cfg(feature = "reference")]
+const ACTIONS: &[&str] = &["allow", "deny"];
+
 impl Authorization {
     pub(super) fn read(fields: &mut Fields<'_>) -> Option<Self> {
         let policies = fields.list("policies", |node| {

@@ -66,6 +66,60 @@ pub enum Piece {
 /// The longest body, in octets: a refusal should cost little.
 const MAX_BODY: usize = 16 * 1024;
 
+reference! {
+    /// What clients get that are refused.
+    ERROR_RESPONSES = "ErrorResponses" ("answers.md#form-and-text") {
+        /// How reasons are told. Of several, the client's `Accept` chooses (its first 32 ranges count);
+        /// the first is for clients that say nothing, or want none of them.
+        "formats": List(&Choice(&["text", "json", "problem_json"]), 0), ours, default("[\"text\"]"),
+            rfc("RFC 9457");
+        /// Tell the status in words only: no reason, in no format and no template. The log, the
+        /// counters, `%RESPONSE_CODE_DETAILS%` and the challenge stay as they are.
+        "hide_detail": Flag, ours, default("false");
+        /// Headers of every refusal but `host_failed` and `configuration_invalid`.
+        "headers": List(&Fields(&REFUSAL_HEADER), 0), ours, default("none");
+        /// Other answers for some reasons; the first that applies.
+        "overrides": List(&Fields(&OVERRIDE), 0), ours, default("none");
+    }
+
+    /// Another answer. It applies where everything of `reasons` and `statuses` that is set holds.
+    OVERRIDE = "Override" ("answers.md#form-and-text")
+    .rules(&[AnyOf(&["status", "body", "headers"]), Needs("content_type", &["body"])]) {
+        /// Codes of reasons, from the table of answers.
+        "reasons": List(&Text(Letters::SOME), 0), ours, default("all"), page("configuration.md#answers"),
+            example("[\"expired\"]");
+        /// The statuses that the refusal would have.
+        "statuses": List(&Unsigned(LEAST_STATUS, MOST_STATUS), 0), ours, default("all");
+        /// The status instead. The challenge goes only with 401, always, and 403.
+        "status": Unsigned(LEAST_STATUS, MOST_STATUS), ours, default("as it is");
+        /// The body instead. `%STATUS%`, `%TITLE%` (the status in words), `%REASON%` (its code) and
+        /// `%MESSAGE%` (in words) are filled in, `%%` is a percent sign. None of them holds quotes,
+        /// backslashes or `<`.
+        "body": Text(Letters { most: Some(MAX_BODY), ..Letters::like(TEMPLATE) }), ours,
+            default("as `formats` say");
+        /// The media type of that body.
+        "content_type": Text(Letters::HEADER_VALUE), ours, default("\"text/plain\"");
+        /// Headers beside those of every refusal.
+        "headers": List(&Fields(&REFUSAL_HEADER), 0), ours, default("none");
+    }
+
+    /// A header of a refusal.
+    REFUSAL_HEADER = "RefusalHeader" ("answers.md#form-and-text") {
+        /// Its name: not one that frames the answer, nor `content-type` or `www-authenticate`.
+        "key": Text(Letters::HEADER), ours, required;
+        /// Its value.
+        "value": Text(Letters::HEADER_VALUE), ours, required;
+    }
+}
+
+/// What a body may be: every `%` is one of these.
+#[cfg(feature = "reference")]
+const TEMPLATE: &str = "^([^%]|%(MESSAGE|REASON|STATUS|TITLE)?%)*$";
+
+/// Whoever is refused must be able to tell.
+const LEAST_STATUS: u32 = 400;
+const MOST_STATUS: u32 = 599;
+
 impl ErrorResponses {
     pub(super) fn read(fields: &mut Fields<'_>) -> Self {
         Self {
@@ -126,10 +180,9 @@ fn format(node: Node<'_>) -> Option<Format> {
     }
 }
 
-/// Whoever is refused must be able to tell.
 fn status(node: &Node<'_>) -> Option<u16> {
-    let status = node.unsigned().and_then(|status| u16::try_from(status).ok());
-    let status = status.filter(|status| (400..600).contains(status));
+    let status = node.unsigned().filter(|status| (LEAST_STATUS..=MOST_STATUS).contains(status));
+    let status = status.and_then(|status| u16::try_from(status).ok());
     if status.is_none() {
         node.error("expected a status from 400 to 599");
     }

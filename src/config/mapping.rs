@@ -74,6 +74,81 @@ pub struct Consumer {
     pub names: BTreeMap<String, String>,
 }
 
+reference! {
+    /// A claim that becomes a header.
+    CLAIM_TO_HEADER = "JwtClaimToHeader" ("mapping.md#headers-from-claims")
+    .message("envoy.extensions.filters.http.jwt_authn.v3.JwtClaimToHeader")
+    .rules(&[OneOf(CLAIM)]) {
+        /// The header's name: not one that frames or routes the request, nor `cookie`.
+        "header_name": Text(Letters::HEADER), required, example("\"x-user\"");
+        /// The claim; dots lead into objects.
+        "claim_name": Text(Letters::SOME), example("\"realm_access.roles\"");
+        /// In place of `claim_name`: the names that lead to the claim, of which none is split. Objects
+        /// with a `key` are natively so, plain names are ours.
+        "claim_path": List(&Either(&[Text(Letters::SOME), Fields(&CLAIM_KEY)]), 1);
+        /// How lists and objects are written: as base64 of compact JSON (natively so), as JSON, as a list
+        /// of scalars joined by commas, as a header for each of them, or as base64 of a serialized
+        /// `google.protobuf.Value`.
+        "value_format": Choice(&names()), ours, default("base64_json");
+    }
+
+    /// A claim that becomes a query parameter.
+    CLAIM_TO_PARAMETER = "ClaimToQueryParameter" ("mapping.md#query-parameters").rules(&[OneOf(CLAIM)]) {
+        /// The parameter's name, decoded: without spaces, control characters and any of `&;=[]+`.
+        "parameter_name": Text(Letters::like("^[^\\x00-\\x20\\x7f-\\x9f&;=\\[\\]+]+$")), ours, required;
+        /// The claim; dots lead into objects.
+        "claim_name": Text(Letters::SOME), ours;
+        /// In place of `claim_name`: the names that lead to the claim, of which none is split.
+        "claim_path": List(&Either(&[Text(Letters::SOME), Fields(&CLAIM_KEY)]), 1), ours;
+    }
+
+    /// A claim that replaces a segment of the path.
+    CLAIM_TO_PATH = "ClaimToPath" ("mapping.md#segments-of-the-path").rules(&[OneOf(CLAIM)]) {
+        /// The variable of the rule's `path_match_policy` that stands for the segment.
+        "path_variable": Text(Letters::SOME), ours, required;
+        /// The claim; dots lead into objects.
+        "claim_name": Text(Letters::SOME), ours;
+        /// In place of `claim_name`: the names that lead to the claim, of which none is split.
+        "claim_path": List(&Either(&[Text(Letters::SOME), Fields(&CLAIM_KEY)]), 1), ours;
+    }
+
+    /// A name on the way to a claim.
+    CLAIM_KEY = "PathSegment" ("mapping.md#headers-from-claims") {
+        /// The name.
+        "key": Text(Letters::SOME), required;
+    }
+
+    /// A header with a fixed value.
+    SET_HEADER = "SetHeader" ("mapping.md#fixed-headers-and-consumers") {
+        /// Its name: not one that frames or routes the request, nor `cookie`.
+        "key": Text(Letters::HEADER), ours, required;
+        /// Its value: printable ASCII, without spaces around it.
+        "value": Text(Letters::PLAIN_VALUE), ours, required;
+    }
+
+    /// A header with a name for what a claim says.
+    CONSUMER = "Consumer" ("mapping.md#fixed-headers-and-consumers").rules(&[OneOf(CLAIM)]) {
+        /// The header's name: not one that frames or routes the request, nor `cookie`.
+        "header_name": Text(Letters::HEADER), ours, required;
+        /// The claim; dots lead into objects.
+        "claim_name": Text(Letters::SOME), ours;
+        /// In place of `claim_name`: the names that lead to the claim, of which none is split.
+        "claim_path": List(&Either(&[Text(Letters::SOME), Fields(&CLAIM_KEY)]), 1), ours;
+        /// What the header says by what the claim says: printable ASCII, without spaces around it.
+        "names": Map(&Text(Letters::PLAIN_VALUE), 1), ours, required,
+            example("{ \"client-1\": \"billing\" }");
+    }
+}
+
+/// The ways to say which claim.
+const CLAIM: &[&str] = &["claim_name", "claim_path"];
+
+#[cfg(feature = "reference")]
+const fn names() -> [&'static str; FORMATS.len()] {
+    let [a, b, c, d, e] = FORMATS;
+    [a.0, b.0, c.0, d.0, e.0]
+}
+
 const FORMATS: [(&str, ValueFormat); 5] = [
     ("base64_json", ValueFormat::Base64Json),
     ("json", ValueFormat::Json),
@@ -157,7 +232,7 @@ impl Consumer {
 
 /// `claim_name` or `claim_path`.
 fn claim(fields: &mut Fields<'_>) -> Vec<String> {
-    match fields.one_of(&["claim_name", "claim_path"]) {
+    match fields.one_of(CLAIM) {
         Some(("claim_name", node)) => {
             let name = node.non_empty_text().unwrap_or_default();
             name.split('.').map(str::to_owned).collect()

@@ -37,17 +37,43 @@ impl fmt::Display for PathSpecifier {
     }
 }
 
+reference! {
+    /// The one extension for paths that Envoy has.
+    PATH_MATCH_POLICY = "TypedExtensionConfig" ("configuration.md#rule")
+    .message("envoy.config.core.v3.TypedExtensionConfig") {
+        /// Without effect.
+        "name": Text(Letters::ANY);
+        /// The template.
+        "typed_config": Fields(&URI_TEMPLATE), required;
+    }
+
+    /// A template of paths.
+    URI_TEMPLATE = "UriTemplateMatchConfig" ("configuration.md#rule")
+    .message("envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig") {
+        /// The type of this object.
+        "@type": Choice(&[TYPE]), required;
+        /// The template: `*`, `{name}` and `{name=*}` stand for a segment, `**` and `{name=**}` for any
+        /// rest. Text with a `*` in it is refused (natively it repeats the letter before).
+        "path_template": Text(Letters::SOME), required, example("\"/users/{id}/**\"");
+    }
+}
+
+/// The ways to compare a path.
+pub(super) const SPECIFIERS: [&str; 6] = [
+    "prefix",
+    "path",
+    "safe_regex",
+    "connect_matcher",
+    "path_separated_prefix",
+    "path_match_policy",
+];
+
+const TYPE: &str = "type.googleapis.com/\
+                    envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig";
+
 impl PathSpecifier {
     pub(super) fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        let specifiers = [
-            "prefix",
-            "path",
-            "safe_regex",
-            "connect_matcher",
-            "path_separated_prefix",
-            "path_match_policy",
-        ];
-        let Some((name, node)) = fields.one_of(&specifiers) else {
+        let Some((name, node)) = fields.one_of(&SPECIFIERS) else {
             fields.error(
                 "`prefix`, `path`, `safe_regex`, `path_separated_prefix`, `path_match_policy` or \
                  `connect_matcher` is required",
@@ -90,8 +116,6 @@ fn path(node: &Node<'_>, name: &str) -> Option<String> {
 
 /// The one extension of `path_match_policy` that Envoy has.
 fn path_template(node: &Node<'_>) -> Option<PathTemplate> {
-    const TYPE: &str = "type.googleapis.com/\
-                        envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig";
     node.object(|fields| {
         fields.get("name").map(|node| node.text());
         fields.required("typed_config")?.object(|fields| {

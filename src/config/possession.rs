@@ -5,6 +5,8 @@ use std::time::Duration;
 use crate::config::fields::Fields;
 use crate::config::headers::header_name;
 use crate::config::reader::Node;
+#[cfg(feature = "reference")]
+use crate::config::reference::PUBLIC_ALGORITHMS;
 
 /// `single_use` of a provider: each token passes once.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -79,6 +81,62 @@ const MIN_ENTRIES: u32 = 128;
 const MAX_PROOF_AGE: Duration = Duration::from_secs(60 * 60);
 /// The shortest secret of nonces, in octets: as long as what is made of it.
 const MIN_SECRET: usize = 32;
+
+reference! {
+    /// Each token passes once: it must have `jti` and `exp`.
+    SINGLE_USE = "SingleUse" ("single-use.md") {
+        /// Tokens with this much or more left until `exp` are refused, since each has to be remembered
+        /// as long. A shorter `max_lifetime` of the provider counts as well.
+        "max_lifetime": Time(Span::up_to(MAX_LIFETIME)), ours, default("3600s");
+    }
+
+    /// Who may present a token that is bound to somebody.
+    SENDER_CONSTRAINT = "SenderConstraint" ("bound-tokens.md").rules(&[AnyOf(&["mtls", "dpop"])]) {
+        /// Refuse tokens without `cnf` (`confirmation_missing`).
+        "required": Flag, ours, default("false");
+        /// Take tokens with `cnf.x5t#S256`, from clients with that certificate.
+        "mtls": Fields(&MTLS), ours, default("not taken"), page("bound-tokens.md#client-certificates"),
+            rfc("RFC 8705 section 3");
+        /// Take tokens with `cnf.jkt`, with proofs of that key.
+        "dpop": Fields(&DPOP), ours, default("not taken"), page("bound-tokens.md#dpop"), rfc("RFC 9449");
+    }
+
+    /// Where the client's certificate is.
+    MTLS = "Mtls" ("bound-tokens.md#client-certificates") {
+        /// A header in the form of `x-forwarded-client-cert`, which only a proxy can have written.
+        "from_header": Text(Letters::HEADER), ours, default("the certificate of the connection");
+    }
+
+    /// What proofs of possession must be.
+    DPOP = "Dpop" ("bound-tokens.md#dpop") {
+        /// Those that proofs may have.
+        "algorithms": List(&Choice(PUBLIC_ALGORITHMS), 0), ours, default("[\"ES256\", \"EdDSA\"]"),
+            page("configuration.md#algorithms");
+        /// How long ago a proof may have been made, beside the provider's clock skew.
+        "max_age": Time(Span::up_to(MAX_PROOF_AGE).whole()), ours, default("60s");
+        /// Schemes, hosts and ports that clients use. Where a request says one of them itself, only that
+        /// one counts for it.
+        "origins": List(&Text(Letters::SOME), 0), ours,
+            default("of each request: `x-forwarded-proto` or else `:scheme`, and `:authority`"),
+            example("[\"https://api.example\"]");
+        /// Proofs must have a nonce of the gate's.
+        "nonce": Fields(&NONCE), ours, default("none"), rfc("RFC 9449 section 8");
+    }
+
+    /// Nonces that no worker has to remember.
+    NONCE = "Nonce" ("bound-tokens.md#dpop") {
+        /// Who does not know it cannot make them.
+        "secret": Text(Letters { least: MIN_SECRET, ..Letters::ANY }), ours, required;
+        /// How long one is handed out; it is taken for twice as long.
+        "lifetime": Time(Span::up_to(MAX_PROOF_AGE).whole()), ours, default("300s");
+    }
+
+    /// Where uses are remembered that must be the only ones.
+    REPLAY_MEMORY = "ReplayMemory" ("single-use.md") {
+        /// How many tokens and proofs are remembered at a time, 24 octets each.
+        "max_entries": Unsigned(MIN_ENTRIES, MAX_ENTRIES), ours, default("65536"), unit("uses");
+    }
+}
 
 impl SingleUse {
     pub(super) fn read(fields: &mut Fields<'_>) -> Self {

@@ -22,6 +22,29 @@ pub struct ProtectedResource {
     pub metadata: Map<String, Value>,
 }
 
+reference! {
+    /// An OAuth protected resource: its metadata is served, and challenges lead there.
+    PROTECTED_RESOURCE = "ProtectedResource" ("answers.md#where-to-get-a-token-rfc-9728") {
+        /// Its identifier, the address that clients use: `https` (`http` for `localhost`, `127.0.0.1`,
+        /// `[::1]`), without query and fragment, in normal form. Requests to its host, whose path is its
+        /// path or lies below it, are about it; of several resources the longest path counts.
+        "resource": Text(Letters::SOME), ours, required, example("\"https://api.example/mcp\""),
+            rfc("RFC 9728 section 3.3");
+        /// Other hosts by which requests for it arrive, such as an internal name, with their port; `*`:
+        /// any. Ports 80 and 443 count as none.
+        "hosts": List(&Text(Letters::like("^(\\*|[A-Za-z0-9._:\\[\\]-]+)$")), 0), ours, default("none");
+        /// Issuers that clients may ask.
+        "authorization_servers": List(&Text(Letters::SOME), 0), ours,
+            default("the providers' `issuer` and `issuers` that are `https` addresses");
+        /// Scopes that it may ask for.
+        "scopes_supported": List(&Text(Letters::SOME), 0), ours, default("left out");
+        /// Other members of the document, as they stand (`resource_name`, `resource_documentation`,
+        /// `jwks_uri`, …).
+        "metadata": AnyObject(&OWN_MEMBERS), ours, default("none"), example("{ \"resource_name\": \"Tools\" }"),
+            rfc("RFC 9728 section 2");
+    }
+}
+
 /// Members that the gate writes itself.
 const OWN_MEMBERS: [&str; 4] =
     ["resource", "authorization_servers", "scopes_supported", "signed_metadata"];

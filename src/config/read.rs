@@ -1,27 +1,99 @@
 //! From JSON to the wire structs, field by field, with the checks that need no other field.
 
-use std::time::Duration;
-
 use crate::config::authorization::Authorization;
+use crate::config::decision_record::DecisionRecord;
 use crate::config::error_responses::ErrorResponses;
 use crate::config::fields::Fields;
-use crate::config::headers::{header_name, identity_header};
-use crate::config::issuer::PatternedIssuer;
-use crate::config::mapping::{ClaimToHeader, ClaimToParameter, Consumer, SetHeader};
-use crate::config::matching::StringMatch;
-use crate::config::possession::{ReplayMemory, SenderConstraint, SingleUse};
+use crate::config::possession::ReplayMemory;
 use crate::config::protected_resource::ProtectedResource;
 use crate::config::protobuf_struct;
 use crate::config::reader::{ConfigError, Errors, Node};
 use crate::config::requirement::mode;
 use crate::config::revocation::Revocation;
 use crate::config::shadow;
-use crate::config::status_list::StatusLists;
-use crate::config::{
-    Config, FilterStateRules, FromHeader, Jwks, JwtCacheConfig, KeySharing, KeyTables, Provider,
-    Requirement, Rule,
-};
+use crate::config::{Config, FilterStateRules, KeySharing, KeyTables, Provider, Requirement, Rule};
 use crate::json;
+
+#[cfg(feature = "reference")]
+use crate::config::{
+    authorization, decision_record, error_responses, possession, protected_resource, provider,
+    requirement, revocation,
+};
+
+reference! {
+    /// The configuration as a whole.
+    CONFIG = "JwtAuthentication" ("configuration.md")
+    .message("envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication") {
+        /// Issuers, by a name of your choice.
+        "providers": Map(&Fields(&provider::PROVIDER), 1), required, page("configuration.md#provider");
+        /// What is required where; the first rule that matches decides.
+        "rules": List(&Fields(&requirement::RULE), 0),
+            default("a token of any provider, everywhere"), page("configuration.md#rule");
+        /// What is required where no rule matches.
+        "default_requirement": Fields(&requirement::REQUIREMENT), not_null, ours,
+            default("with rules: nothing, as natively"), page("configuration.md#requirement"),
+            example("{ \"provider_name\": \"main\" }");
+        /// What is required where no rule matches, by a text that an earlier filter left in the filter
+        /// state.
+        "filter_state_rules": Fields(&requirement::FILTER_STATE_RULES), not_null, default("none");
+        /// Requirements by name, for rules with `requirement_name`.
+        "requirement_map": Map(&Fields(&requirement::REQUIREMENT), 0), default("empty");
+        /// Policies on requests that got past their rule, in order, and what holds where none of them
+        /// applies.
+        "authorization": Fields(&authorization::AUTHORIZATION), not_null, ours, default("none"),
+            page("authorization.md#policies");
+        /// `report_only`: requests that would be refused pass, and are counted.
+        "mode": Choice(requirement::MODES), ours, default("enforce"), page("roll-out.md#report-only");
+        /// A candidate that decides nothing, and whose differences are counted.
+        "shadow": Part(&CONFIG, &shadow::SHARED), not_null, ours, default("none"),
+            page("roll-out.md#a-candidate-beside-the-configuration-that-decides");
+        /// What access logs and traces are told of each decision.
+        "decision_record": Fields(&decision_record::DECISION_RECORD), not_null, ours, default("none"),
+            page("observability.md#decision-record");
+        /// What clients get that are refused.
+        "error_responses": Fields(&error_responses::ERROR_RESPONSES), ours, default("as natively"),
+            page("answers.md#form-and-text");
+        /// What clients are told of where to get tokens.
+        "protected_resources": List(&Fields(&protected_resource::PROTECTED_RESOURCE), 0), ours,
+            default("none"), page("answers.md#where-to-get-a-token-rfc-9728"), rfc("RFC 9728");
+        /// What says that tokens are good no longer, of whichever provider.
+        "revocation": Fields(&revocation::REVOCATION), not_null, ours, default("none"),
+            page("revocation.md");
+        /// Where uses are remembered that must be the only ones.
+        "replay_memory": Fields(&possession::REPLAY_MEMORY), ours, page("single-use.md");
+        /// How workers share what they fetched.
+        "key_sharing": Fields(&KEY_SHARING), ours, page("keys.md#one-fetch-for-all-workers");
+        /// The memory for tables that make signatures of keys in use cheap.
+        "key_tables": Fields(&KEY_TABLES), ours, page("configuration.md#tables-of-keys");
+        /// The status when keys cannot be had; natively it is 401.
+        "keys_unavailable_status": Numbers(UNAVAILABLE), ours, default("503"), page("keys.md#what-clients-see");
+        /// Let CORS preflights (OPTIONS with `Origin` and `Access-Control-Request-Method`) through
+        /// without a token.
+        "bypass_cors_preflight": Flag, default("false");
+        /// Refuse without a body and without `WWW-Authenticate`.
+        "strip_failure_response": Flag, default("false");
+        /// A part of the counters' names, behind `jwt_gate.`, to tell several gates apart.
+        "stat_prefix": Text(Letters::like("^[A-Za-z0-9_.-]*$")), default("none"),
+            page("configuration.md#counters-and-log");
+    }
+
+    /// How workers share what they fetched.
+    KEY_SHARING = "KeySharing" ("keys.md#one-fetch-for-all-workers") {
+        /// Every worker fetches for itself.
+        "disabled": Flag, ours, default("false");
+        /// Plugins that do not know it can neither read nor write what is shared.
+        "secret": Text(Letters::ANY), ours, default("none");
+    }
+
+    /// The memory for tables that make signatures of keys in use cheap.
+    KEY_TABLES = "KeyTables" ("configuration.md#tables-of-keys") {
+        /// The most that all tables of a worker may take together. 0: there are none.
+        "max_octets": Unsigned(0, MAX_TABLE_OCTETS), ours, default("1048576"), unit("octets");
+    }
+}
+
+/// Statuses that say that keys cannot be had.
+const UNAVAILABLE: &[u32] = &[401, 503];
 
 impl Config {
     /// Reads a configuration, a JSON text or a `google.protobuf.Struct`; returns what could be
@@ -74,7 +146,7 @@ impl Config {
                 .and_then(Requirement::read),
             keys_unavailable_status: fields.get("keys_unavailable_status").and_then(|node| {
                 let status = node.unsigned()?;
-                if !matches!(status, 401 | 503) {
+                if !UNAVAILABLE.contains(&status) {
                     node.error("expected 401 or 503");
                 }
                 Some(status)
@@ -91,6 +163,9 @@ impl Config {
                 .and_then(|node| node.object(KeyTables::read))
                 .unwrap_or_default(),
             mode: fields.get("mode").and_then(|node| mode(&node)).unwrap_or_default(),
+            decision_record: fields
+                .get_not_null("decision_record")
+                .and_then(|node| node.object(DecisionRecord::read)),
             error_responses: fields
                 .get("error_responses")
                 .and_then(|node| node.object(ErrorResponses::read))
@@ -128,106 +203,6 @@ impl KeyTables {
 
 /// The most memory for tables, 256 MiB: enough for the largest of five hundred keys.
 const MAX_TABLE_OCTETS: u32 = 256 * 1024 * 1024;
-
-impl Provider {
-    fn read(fields: &mut Fields<'_>) -> Self {
-        Self {
-            issuer: fields.text("issuer"),
-            issuers: fields.texts("issuers"),
-            issuer_pattern: PatternedIssuer::read(fields),
-            audiences: fields.texts("audiences"),
-            subjects: fields.get("subjects").and_then(StringMatch::read),
-            require_expiration: fields.flag("require_expiration"),
-            max_lifetime: fields.get("max_lifetime").and_then(|node| longer_than_zero(&node)),
-            max_age: fields.get("max_age").and_then(|node| longer_than_zero(&node)),
-            algorithms: fields.texts("algorithms"),
-            token_types: fields.texts("token_types"),
-            required_claims: fields.texts("required_claims"),
-            authorized_parties: fields.texts("authorized_parties"),
-            single_use: fields.get("single_use").and_then(|node| node.object(SingleUse::read)),
-            sender_constraint: fields
-                .get("sender_constraint")
-                .and_then(|node| node.object(SenderConstraint::read)),
-            jwks: Jwks::read(fields),
-            forward: fields.flag("forward"),
-            from_headers: fields.list("from_headers", |node| node.object(FromHeader::read)),
-            from_params: fields.texts("from_params"),
-            from_cookies: fields.texts("from_cookies"),
-            forward_payload_header: identity_header(
-                fields.get("forward_payload_header").filter(|node| !node.is_empty_text()),
-            ),
-            forward_payload_value_header: identity_header(
-                fields.get("forward_payload_value_header").filter(|node| !node.is_empty_text()),
-            ),
-            claim_to_headers: fields
-                .list("claim_to_headers", |node| node.object(ClaimToHeader::read)),
-            claim_to_query_parameters: fields
-                .list("claim_to_query_parameters", |node| node.object(ClaimToParameter::read)),
-            set_headers: SetHeader::read_list(fields),
-            consumer: fields.get("consumer").and_then(|node| node.object(Consumer::read)),
-            jwt_cache: fields
-                .get("jwt_cache_config")
-                .and_then(|node| node.object(JwtCacheConfig::read)),
-            pad_forward_payload_header: fields.flag("pad_forward_payload_header"),
-            payload_in_metadata: fields.text("payload_in_metadata"),
-            header_in_metadata: fields.text("header_in_metadata"),
-            failed_status_in_metadata: fields.text("failed_status_in_metadata"),
-            space_delimited_claims: fields
-                .get("normalize_payload_in_metadata")
-                .and_then(|node| node.object(|fields| fields.texts("space_delimited_claims")))
-                .unwrap_or_default(),
-            clear_route_cache: fields.flag("clear_route_cache"),
-            revocation: Revocation::read_own(fields),
-            status_list: fields
-                .get_not_null("status_list")
-                .and_then(|n| n.object(StatusLists::read)),
-            clock_skew_seconds: fields
-                .get("clock_skew_seconds")
-                .and_then(|node| node.unsigned())
-                .unwrap_or_default(),
-            clock_skew: fields.get("clock_skew").and_then(|node| node.duration()),
-            allow_weak_keys: fields.flag("allow_weak_keys"),
-        }
-    }
-}
-
-fn longer_than_zero(node: &Node<'_>) -> Option<Duration> {
-    let duration = node.duration()?;
-    if duration.is_zero() {
-        node.error("must be longer than 0s");
-    }
-    Some(duration)
-}
-
-impl JwtCacheConfig {
-    fn read(fields: &mut Fields<'_>) -> Self {
-        let mut number = |name| {
-            let node = fields.get(name)?;
-            let number = node.unsigned().filter(|number| *number > 0)?;
-            if number > MAX_CACHE_NUMBER {
-                node.error(format!("must be at most {MAX_CACHE_NUMBER}"));
-            }
-            Some(number)
-        };
-        let (tokens, token_octets) = (number("jwt_cache_size"), number("jwt_max_token_size"));
-        Self { disabled: fields.flag("disabled"), tokens, token_octets }
-    }
-}
-
-/// The largest cache, in tokens, and the longest token in it, in octets: more than a worker has
-/// memory for.
-const MAX_CACHE_NUMBER: u32 = 100_000;
-
-impl FromHeader {
-    fn read(fields: &mut Fields<'_>) -> Self {
-        let node = fields.required("name");
-        let name = node.as_ref().and_then(header_name).unwrap_or_default();
-        if let Some(node) = node.filter(|_| name == "host") {
-            node.error("the host is no place for a token");
-        }
-        Self { name, value_prefix: fields.text("value_prefix") }
-    }
-}
 
 /// A part of the counters' names: letters, digits, `_`, `-` and `.`.
 fn stat_prefix(node: &Node<'_>) -> Option<String> {

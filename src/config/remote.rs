@@ -10,9 +10,9 @@ use crate::config::{Document, Jwks, RemoteJwks, RemoteSource};
 use crate::sorted;
 
 /// The shortest `timeout`: the host counts in milliseconds, and takes zero for no time-out.
-const MIN_TIMEOUT: Duration = Duration::from_millis(1);
+pub(super) const MIN_TIMEOUT: Duration = Duration::from_millis(1);
 /// The longest `timeout`: a fetch that hangs longer only keeps the next one from being tried.
-const MAX_TIMEOUT: Duration = Duration::from_secs(60);
+pub(super) const MAX_TIMEOUT: Duration = Duration::from_secs(60);
 /// The shortest `unknown_kid_cooldown`: it is what protects the issuer from invented `kid`s.
 const MIN_COOLDOWN: Duration = Duration::from_millis(100);
 /// The longest `unknown_kid_cooldown`: shorter than requests wait for keys, so that a `kid` that
@@ -20,6 +20,119 @@ const MIN_COOLDOWN: Duration = Duration::from_millis(100);
 const MAX_COOLDOWN: Duration = Duration::from_secs(4);
 /// The longest wait between attempts: keys that nobody can fetch are soon too old.
 const MAX_WAIT: Duration = Duration::from_secs(3600);
+
+reference! {
+    /// Keys in the configuration.
+    LOCAL_JWKS = "DataSource" ("configuration.md#key-sets").message("envoy.config.core.v3.DataSource")
+    .rules(&[OneOf(&INLINE)]) {
+        /// A key set as text.
+        "inline_string": Text(Letters::SOME), example("\"{\\\"keys\\\":[]}\"");
+        /// A key set as base64.
+        "inline_bytes": Octets;
+        "filename": Anything, refused(UNREADABLE);
+        "environment_variable": Anything, refused(UNREADABLE);
+        "watched_directory": Anything, refused(UNREADABLE);
+    }
+
+    /// Keys that are fetched.
+    REMOTE_JWKS = "RemoteJwks" ("configuration.md#remote_jwks")
+    .message("envoy.extensions.filters.http.jwt_authn.v3.RemoteJwks")
+    .rules(&[OneOf(&["http_uri", "discovery"])]) {
+        /// Where the keys are.
+        "http_uri": Fields(&HTTP_URI);
+        /// In place of `http_uri`: find the keys by the issuer's metadata.
+        "discovery": Fields(&DISCOVERY), ours, rfc("RFC 8414");
+        /// The longest that a set counts as fresh; the issuer's `Cache-Control` and `Age` can shorten it.
+        /// It is fetched again one to two tenths earlier, and not more often than once a second.
+        "cache_duration": Time(Span::SOME), default("600s");
+        /// The shortest, whatever the issuer says; at most `cache_duration`.
+        "min_cache_duration": Time(Span::SOME), ours,
+            default("30s, or `cache_duration` if that is shorter");
+        /// How long past its freshness a set is used while the issuer fails.
+        "stale_if_error": Time(Span::ANY), ours, default("3600s");
+        /// The least time between two fetches for `kid`s that are not in the set.
+        "unknown_kid_cooldown": Time(Span::within(MIN_COOLDOWN, MAX_COOLDOWN)), ours, default("2s");
+        /// The waits after failures.
+        "retry_policy": Fields(&RETRY_POLICY), default("0.5s, doubled up to 30s");
+        /// The longest wait after failures, in another way.
+        "async_fetch": Fields(&ASYNC_FETCH), default("none");
+        /// Headers to send along with every fetch, in place of the gate's own `accept` and `user-agent`
+        /// if they are among them.
+        "request_headers": List(&Fields(&REQUEST_HEADER), 0), ours, default("none");
+    }
+
+    /// An address, the way there, and how long to wait.
+    HTTP_URI = "HttpUri" ("configuration.md#remote_jwks").message("envoy.config.core.v3.HttpUri") {
+        /// The address: `http` or `https`, without a user name. `https` in production: whoever controls
+        /// the answer can sign.
+        "uri": Text(Letters::SOME), required, example("\"https://issuer.example/jwks.json\"");
+        /// The Envoy cluster that leads there. It must check the certificate and the name.
+        "cluster": Text(Letters::SOME), required, example("\"issuer\"");
+        /// How long one request may take.
+        "timeout": Time(Span::within(MIN_TIMEOUT, MAX_TIMEOUT)), required, example("\"5s\"");
+    }
+
+    /// Keys that are where the issuer's metadata says. Needs the provider's `issuer` or `issuers`.
+    DISCOVERY = "Discovery" ("configuration.md#remote_jwks") {
+        /// The Envoy cluster that leads to the issuer; with `issuers`, to those whose host is not among
+        /// `clusters`.
+        "cluster": Text(Letters::SOME), ours, default("none: the issuers' hosts are in `clusters`");
+        /// How long one request may take.
+        "timeout": Time(Span::within(MIN_TIMEOUT, MAX_TIMEOUT)), ours, required, example("\"5s\"");
+        /// The form of the metadata: OpenID Connect Discovery 1.0, or RFC 8414.
+        "document": Choice(&["openid-configuration", "oauth-authorization-server"]), ours,
+            default("first the one, then the other");
+        /// The clusters that lead to other hosts (with a port where the address has one), for a `jwks_uri`
+        /// that is not on the issuer's.
+        "clusters": Map(&Text(Letters::SOME), 0), ours, default("none"),
+            example("{ \"keys.example\": \"keys\" }");
+    }
+
+    /// The waits after failures. The gate never gives up.
+    RETRY_POLICY = "RetryPolicy" ("configuration.md#remote_jwks").message("envoy.config.core.v3.RetryPolicy") {
+        /// The waits.
+        "retry_back_off": Fields(&BACK_OFF), default("0.5s, doubled up to 30s");
+        /// Without effect.
+        "num_retries": Unsigned(0, u32::MAX);
+        /// Without effect.
+        "retry_on": Text(Letters::ANY);
+        "retry_priority": Anything, refused(HOSTS);
+        "retry_host_predicate": Anything, refused(HOSTS);
+        "host_selection_retry_max_attempts": Anything, refused(HOSTS);
+    }
+
+    /// Waits that grow.
+    BACK_OFF = "BackoffStrategy" ("configuration.md#remote_jwks")
+    .message("envoy.config.core.v3.BackoffStrategy") {
+        /// The wait after a first failure, doubled with each further one. Less than 0.1s counts as that.
+        "base_interval": Time(Span::up_to(MAX_WAIT)), required;
+        /// The longest wait; at least `base_interval`.
+        "max_interval": Time(Span::up_to(MAX_WAIT)), default("30s");
+    }
+
+    /// How the native filter fetches ahead of requests.
+    ASYNC_FETCH = "JwksAsyncFetch" ("configuration.md#remote_jwks")
+    .message("envoy.extensions.filters.http.jwt_authn.v3.JwksAsyncFetch") {
+        /// Without effect: a plugin cannot keep its listener closed until there are keys, so requests
+        /// wait for them.
+        "fast_listener": Flag, default("false");
+        /// The longest wait after failures, in place of `max_interval`.
+        "failed_refetch_duration": Time(Span::up_to(MAX_WAIT)), default("30s");
+    }
+
+    /// A header that is sent along with a fetch.
+    REQUEST_HEADER = "RequestHeader" ("configuration.md#remote_jwks") {
+        /// Its name: not one that frames or routes the request, nor `accept-encoding` or `if-none-match`.
+        "key": Text(Letters::HEADER), ours, required;
+        /// Its value.
+        "value": Text(Letters::HEADER_VALUE), ours, required;
+    }
+}
+
+/// Where keys in the configuration may stand.
+const INLINE: [&str; 2] = ["inline_string", "inline_bytes"];
+const UNREADABLE: &str = "a plugin cannot read it; put the keys into `inline_string`";
+const HOSTS: &str = "a plugin cannot choose hosts; leave it out";
 
 impl Jwks {
     pub(super) fn read(fields: &mut Fields<'_>) -> Option<Self> {
@@ -53,11 +166,9 @@ impl Jwks {
 fn inline(node: &Node<'_>) -> Option<Vec<u8>> {
     node.object(|fields| {
         for source in ["filename", "environment_variable", "watched_directory"] {
-            fields
-                .unsupported(source, "a plugin cannot read it; put the keys into `inline_string`");
+            fields.unsupported(source, UNREADABLE);
         }
-        let sources = ["inline_string", "inline_bytes"];
-        let Some((source, node)) = fields.one_of(&sources) else {
+        let Some((source, node)) = fields.one_of(&INLINE) else {
             fields.error("`inline_string` or `inline_bytes` is required");
             return None;
         };
@@ -119,7 +230,7 @@ impl RemoteJwks {
                 for field in
                     ["retry_priority", "retry_host_predicate", "host_selection_retry_max_attempts"]
                 {
-                    fields.unsupported(field, "a plugin cannot choose hosts; leave it out");
+                    fields.unsupported(field, HOSTS);
                 }
                 if let Some(node) = fields.get("retry_back_off") {
                     node.object(|fields| {

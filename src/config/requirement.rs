@@ -12,6 +12,123 @@ use crate::config::step_up::StepUp;
 use crate::config::{FilterStateRules, Mode, Requirement, RequirementKind, Rule};
 use crate::sorted;
 
+#[cfg(feature = "reference")]
+use crate::config::{condition, mapping, matching, step_up};
+
+reference! {
+    /// What is required of some requests.
+    RULE = "RequirementRule" ("configuration.md#rule")
+    .message("envoy.extensions.filters.http.jwt_authn.v3.RequirementRule")
+    .rules(&[AtMostOne(&["requires", "requirement_name"])]) {
+        /// Which requests.
+        "match": Fields(&matching::ROUTE_MATCH), required;
+        /// What they need. Not set: nothing.
+        "requires": Fields(&REQUIREMENT), not_null, default("nothing"), page("configuration.md#requirement");
+        /// In place of `requires`: one of `requirement_map`.
+        "requirement_name": Text(Letters::SOME), not_null, default("none");
+        /// A condition on the claims of the tokens that met what is required.
+        "authorization": Fields(&condition::CONDITION), not_null, ours, default("none"),
+            page("authorization.md#where-conditions-stand");
+        /// How, and how lately, users must have authenticated.
+        "step_up": Fields(&step_up::STEP_UP), not_null, ours, default("not asked"),
+            page("answers.md#authenticate-anew-rfc-9470"), rfc("RFC 9470");
+        /// What becomes of those that are refused, before the `mode` of the whole.
+        "mode": Choice(MODES), ours, default("as the whole says"), page("roll-out.md#report-only");
+        /// Headers with a fixed value for every request that the rule lets through. Clients' copies are
+        /// struck, also where other rules match.
+        "set_headers": List(&Fields(&mapping::SET_HEADER), 0), ours, default("none"),
+            page("mapping.md#fixed-headers-and-consumers");
+        /// Segments of the path that claims replace, or the request is refused with 403. Needs
+        /// `requires`.
+        "claim_to_path": List(&Fields(&mapping::CLAIM_TO_PATH), 0), ours, default("none"),
+            page("mapping.md#segments-of-the-path");
+    }
+
+    /// Requirements by a text in the filter state, where no rule matches.
+    FILTER_STATE_RULES = "FilterStateRule" ("configuration.md#requirement")
+    .message("envoy.extensions.filters.http.jwt_authn.v3.FilterStateRule") {
+        /// The name of a filter state object that holds text.
+        "name": Text(Letters::SOME), required;
+        /// Requirements by that text.
+        "requires": Map(&Fields(&REQUIREMENT), 1), required;
+    }
+
+    /// What a request must bring. Of the first seven fields one at most is set; without any, anything
+    /// will do.
+    REQUIREMENT = "JwtRequirement" ("configuration.md#requirement")
+    .message("envoy.extensions.filters.http.jwt_authn.v3.JwtRequirement")
+    .rules(&[
+        AtMostOne(&REQUIREMENTS),
+        Needs("authorization", &["provider_name", "provider_and_audiences"]),
+    ]) {
+        /// A good token of this provider.
+        "provider_name": Text(Letters::SOME), not_null;
+        /// The same, with audiences that replace the provider's.
+        "provider_and_audiences": Fields(&PROVIDER_WITH_AUDIENCES), not_null;
+        /// One of several requirements. With `allow_missing` among them, also no token at all; with
+        /// `allow_missing_or_failed`, anything.
+        "requires_any": Fields(&REQUIREMENT_OR_LIST), not_null;
+        /// Each of several requirements.
+        "requires_all": Fields(&REQUIREMENT_AND_LIST), not_null;
+        /// No token at any provider's locations, or only good ones (natively, one good one is enough).
+        "allow_missing": Fields(&EMPTY), not_null;
+        /// Anything; good tokens are still read and taken out.
+        "allow_missing_or_failed": Fields(&EMPTY), not_null;
+        /// Anything; good tokens are read and taken out, and a header says when one is not good. Its
+        /// claims are not passed on, as in Envoy 1.40.0.
+        "extract_only_without_validation": Fields(&EXTRACT_ONLY), not_null;
+        /// Beside `provider_name` or `provider_and_audiences`: the claims of the token must meet this
+        /// condition.
+        "authorization": Fields(&condition::CONDITION), not_null, ours, default("none"),
+            page("authorization.md#where-conditions-stand");
+    }
+
+    /// A good token of a provider, for these audiences.
+    PROVIDER_WITH_AUDIENCES = "ProviderWithAudiences" ("configuration.md#requirement")
+    .message("envoy.extensions.filters.http.jwt_authn.v3.ProviderWithAudiences") {
+        /// The provider.
+        "provider_name": Text(Letters::SOME), required;
+        /// In place of the provider's own.
+        "audiences": List(&Text(Letters::SOME), 0), default("the provider's own");
+    }
+
+    /// One of several requirements.
+    REQUIREMENT_OR_LIST = "JwtRequirementOrList" ("configuration.md#requirement")
+    .message("envoy.extensions.filters.http.jwt_authn.v3.JwtRequirementOrList") {
+        /// Of which one must be met.
+        "requirements": List(&Fields(&REQUIREMENT), 2), required;
+    }
+
+    /// Each of several requirements.
+    REQUIREMENT_AND_LIST = "JwtRequirementAndList" ("configuration.md#requirement")
+    .message("envoy.extensions.filters.http.jwt_authn.v3.JwtRequirementAndList") {
+        /// Of which each must be met.
+        "requirements": List(&Fields(&REQUIREMENT), 2), required;
+    }
+
+    /// Tokens are read, and nothing is required of them.
+    EXTRACT_ONLY = "ExtractOnlyWithoutValidation" ("configuration.md#requirement")
+    .message("envoy.extensions.filters.http.jwt_authn.v3.ExtractOnlyWithoutValidation") {
+        /// A header that says `false` when a token is not good; `-`: none. A client's copy is struck.
+        "verification_status_header": Either(&[Text(Letters::HEADER), Text(Letters::EMPTY)]),
+            default("\"x-jwt-signature-verified\"");
+    }
+
+    /// An object without fields.
+    EMPTY = "Empty" ("configuration.md#requirement").message("google.protobuf.Empty") {}
+}
+
+/// The kinds of requirements.
+const REQUIREMENTS: [&str; 7] = [
+    "provider_name",
+    "provider_and_audiences",
+    "requires_any",
+    "requires_all",
+    "allow_missing",
+    "allow_missing_or_failed",
+    "extract_only_without_validation",
+];
+
 impl Rule {
     pub(super) fn read(fields: &mut Fields<'_>) -> Self {
         Self {
@@ -39,6 +156,9 @@ impl Rule {
         }
     }
 }
+
+#[cfg(feature = "reference")]
+pub(super) const MODES: &[&str] = &["enforce", "report_only"];
 
 /// What becomes of requests that are refused.
 pub(super) fn mode(node: &Node<'_>) -> Option<Mode> {
@@ -97,19 +217,10 @@ impl Requirement {
         };
         let path = node.path().to_owned();
         let kind = node.object(|fields| {
-            let kinds = [
-                "provider_name",
-                "provider_and_audiences",
-                "requires_any",
-                "requires_all",
-                "allow_missing",
-                "allow_missing_or_failed",
-                "extract_only_without_validation",
-            ];
-            for kind in kinds {
+            for kind in REQUIREMENTS {
                 fields.get_not_null(kind);
             }
-            let kind = fields.one_of(&kinds);
+            let kind = fields.one_of(&REQUIREMENTS);
             let authorization = Condition::read_field(fields, "authorization").map(Box::new);
             let of_provider = matches!(kind, Some(("provider_name" | "provider_and_audiences", _)));
             if authorization.is_some() && !of_provider {

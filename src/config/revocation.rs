@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use crate::config::fields::Fields;
 use crate::config::reader::Node;
+#[cfg(feature = "reference")]
+use crate::config::remote;
 use crate::config::remote::{http_uri, request_header, within};
 
 /// The shortest wait between two fetches of a list: workers look at each other once a second.
@@ -68,6 +70,61 @@ pub enum WhenUnavailable {
     Deny,
 }
 
+reference! {
+    /// What says that tokens are good no longer, of whichever provider.
+    REVOCATION = "Revocation" ("revocation.md").rules(&[AnyOf(&["list", "logout"])]) {
+        /// A list of revoked tokens of all providers.
+        "list": Fields(&POLLED_LIST), ours, default("none"), page("revocation.md#a-list-of-revoked-tokens");
+        /// Where a provider tells of logouts.
+        "logout": Fields(&LOGOUT), ours, default("none"), page("logout.md");
+    }
+
+    /// What says that tokens of a provider are good no longer.
+    OWN_REVOCATION = "ProviderRevocation" ("revocation.md") {
+        /// A list of revoked tokens of this provider.
+        "list": Fields(&POLLED_LIST), ours, required, page("revocation.md#a-list-of-revoked-tokens");
+        "logout": Anything, ours, refused(LOGOUT_ELSEWHERE);
+    }
+
+    /// A list of revoked tokens that is fetched again and again.
+    POLLED_LIST = "RevocationList" ("revocation.md#a-list-of-revoked-tokens") {
+        /// Where it is. The cluster must check the source's certificate and name: whoever answers there
+        /// can undo a logout.
+        "http_uri": Fields(&remote::HTTP_URI), ours, required;
+        /// How often it is fetched; a tenth to two tenths earlier. The source's `Cache-Control` changes
+        /// nothing.
+        "poll_interval": Time(Span::within(MIN_POLL, MAX_POLL)), ours, default("10s");
+        /// How long after that it is used while it cannot be fetched.
+        "stale_if_error": Time(Span::ANY), ours, default("300s");
+        /// What becomes of tokens when there is no list, or only one that is too old. `deny`: 503
+        /// `revocation_unavailable` with `Retry-After`. `allow`: they pass, and count as
+        /// `revocation_skipped`.
+        "when_unavailable": Choice(WHEN_UNAVAILABLE), ours, default("deny");
+        /// Headers to send along with every fetch.
+        "request_headers": List(&Fields(&remote::REQUEST_HEADER), 0), ours, default("none");
+    }
+
+    /// Where a provider tells of logouts.
+    LOGOUT = "Logout" ("logout.md") {
+        /// The path of the requests, compared exactly, without the query, on every host. The gate answers
+        /// it before any rule.
+        "path": Text(Letters::like("^/[!$->@-~]*$")), ours, required, example("\"/backchannel-logout\"");
+        /// Whose logout tokens: verified with this provider's keys; it needs an issuer.
+        "provider_name": Text(Letters::SOME), ours, required;
+        /// The clients at the provider; one must be in the token's `aud`.
+        "client_ids": List(&Text(Letters::SOME), 1), ours, required;
+        /// End all sessions of the user, also where the token names one: for access tokens that have no
+        /// `sid`.
+        "all_sessions": Flag, ours, default("false");
+        /// How long a logout counts: at least as long as your tokens live.
+        "remember_for": Time(Span::within(MIN_REMEMBER, MAX_REMEMBER)), ours, default("3600s");
+    }
+}
+
+#[cfg(feature = "reference")]
+pub(super) const WHEN_UNAVAILABLE: &[&str] = &["allow", "deny"];
+const LOGOUT_ELSEWHERE: &str = "stands at the top, with a `provider_name`";
+
 impl Revocation {
     /// `revocation` of the whole.
     pub(super) fn read(fields: &mut Fields<'_>) -> Option<Self> {
@@ -87,7 +144,7 @@ impl Revocation {
         let node = fields.get_not_null("revocation")?;
         node.object(|fields| {
             let list = fields.required("list").and_then(|node| node.object(PolledList::read));
-            fields.unsupported("logout", "stands at the top, with a `provider_name`");
+            fields.unsupported("logout", LOGOUT_ELSEWHERE);
             Self { list, logout: None }
         })
     }

@@ -7,7 +7,8 @@ use crate::config::fields::{Fields, lower_camel_case};
 use crate::config::reader::{Errors, Node, member_path};
 
 /// Fields that hold for both, and are no matter of who gets in.
-const SHARED: [&str; 7] = [
+pub(super) const SHARED: [&str; 8] = [
+    "decision_record",
     "error_responses",
     "key_sharing",
     "key_tables",
@@ -50,7 +51,10 @@ pub(super) fn read(fields: &mut Fields<'_>) -> Option<Box<Config>> {
             let rest = error.path.strip_prefix(name.as_str());
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
         };
-        if names.iter().any(is_own) {
+        // What is said of the whole is this one's matter where it names one of its fields: a field in both
+        // spellings, or one that must not be `null`.
+        let is_of_own = |name: &String| error.message.contains(&format!("`{name}`"));
+        if names.iter().any(is_own) || error.path == node.path() && own.keys().any(is_of_own) {
             fields.note(error);
         }
     }

@@ -6,6 +6,8 @@ use std::time::Duration;
 use crate::config::fields::Fields;
 use crate::config::remote::{clusters, request_header, timeout, within};
 use crate::config::revocation::{WhenUnavailable, when_unavailable};
+#[cfg(feature = "reference")]
+use crate::config::{remote, revocation};
 
 /// The most lists of a provider that are kept.
 const MAX_LISTS: u32 = 256;
@@ -35,6 +37,37 @@ pub struct StatusLists {
     pub max_octets: Option<u32>,
     /// Headers to send along.
     pub request_headers: Vec<(String, String)>,
+}
+
+reference! {
+    /// Where the states of a provider's tokens stand (Token Status List).
+    STATUS_LIST = "StatusLists" ("status-list.md") {
+        /// The hosts on which lists may be (with a port where the address has one; `:443` is the same as
+        /// none), and the Envoy clusters that lead there. No other host is ever asked, whatever a token
+        /// says; each cluster must check certificate and name.
+        "clusters": Map(&Text(Letters::SOME), 1), ours, required,
+            example("{ \"status.example\": \"status\" }");
+        /// How long one request may take.
+        "timeout": Time(Span::within(remote::MIN_TIMEOUT, remote::MAX_TIMEOUT)), ours, required,
+            example("\"5s\"");
+        /// Refuse tokens without `status.status_list` (`claim_missing`).
+        "required": Flag, ours, default("false");
+        /// The longest that a list counts as fresh; its `ttl` and `exp` can shorten that, to 10 s at
+        /// least. It is fetched again one to two tenths earlier.
+        "cache_duration": Time(Span::within(CACHE.0, CACHE.1)), ours, default("300s");
+        /// How long past that it is used while it cannot be fetched, but never past its `exp`.
+        "stale_if_error": Time(Span::ANY), ours, default("300s");
+        /// What becomes of tokens whose list cannot be had or does not count. `deny`: 503
+        /// `revocation_unavailable`. `allow`: they pass, and count as `revocation_skipped`.
+        "when_unavailable": Choice(revocation::WHEN_UNAVAILABLE), ours, default("deny");
+        /// How many lists of the provider are kept in each worker.
+        "max_lists": Unsigned(1, MAX_LISTS), ours, default("16"), unit("lists");
+        /// The largest list, unpacked; unpacking ends there. The default holds the states of 8 million
+        /// tokens, a bit each.
+        "max_octets": Unsigned(1, MAX_OCTETS), ours, default("1048576"), unit("octets");
+        /// Headers to send along with every fetch.
+        "request_headers": List(&Fields(&remote::REQUEST_HEADER), 0), ours, default("none");
+    }
 }
 
 impl StatusLists {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "reference")]
+use crate::config::condition::SCOPE;
 use crate::config::condition::scope;
 use crate::config::fields::Fields;
 
@@ -12,6 +14,17 @@ pub struct StepUp {
     pub acr_values: Vec<String>,
     /// `auth_time` must lie at most this far back.
     pub max_age: Option<Duration>,
+}
+
+reference! {
+    /// How, and how lately, users must have authenticated. Everything that is set must hold.
+    STEP_UP = "StepUp" ("answers.md#authenticate-anew-rfc-9470").rules(&[AnyOf(&["acr_values", "max_age"])]) {
+        /// The token's `acr` must be one of these.
+        "acr_values": List(&Text(Letters::like(SCOPE)), 0), ours, default("not asked for"),
+            rfc("RFC 9470 section 4");
+        /// The token's `auth_time` must lie at most this far back.
+        "max_age": Time(Span::ANY.whole()), ours, default("not asked for"), rfc("RFC 9470 section 4");
+    }
 }
 
 impl StepUp {

@@ -2,8 +2,9 @@
 //! that is asked beside the one that decides.
 
 use crate::denial::{Denial, Reason};
+use crate::engine::Engine;
+use crate::engine::deciding::Decided;
 use crate::engine::effect::{Counter, LogLevel};
-use crate::engine::{Decided, Engine};
 use crate::jwks::Keys;
 use crate::policy::ProviderIndex;
 use crate::policy::check::Budget;
@@ -75,7 +76,7 @@ impl Engine {
         }
         .decide();
         let (shadow, wanted) = match verdict {
-            Verdict::Allow(permit) => (Ok(permit.into_edits()), Vec::new()),
+            Verdict::Allow(permit) => (Ok(permit.into_parts().0), Vec::new()),
             Verdict::Deny(denial) => (Err(denial.reason), Vec::new()),
             Verdict::Report { denial, wanted, .. } => (Err(denial.reason), wanted),
             Verdict::Wait(wanted) => (Err(Reason::KeysUnavailable), wanted),

@@ -96,7 +96,7 @@ impl Engine {
                 }
                 Verdict::Report { permit, denial, .. } => {
                     self.report(&denial);
-                    reported = Some(denial.reason);
+                    reported = Some(denial);
                     spending.permit = permit;
                 }
                 Verdict::Deny(denial) => return self.refuse(&spending, denial),
@@ -110,15 +110,19 @@ impl Engine {
         }
         let Spending { head, arrived, permit, refused, .. } = *spending;
         self.count(Counter::Allowed);
-        let edits = permit.into_edits();
-        let live = reported.map_or(Ok(&edits), Err);
+        let (mut edits, token) = permit.into_parts();
+        let live = reported.as_ref().map_or(Ok(&edits), |denial| Err(denial.reason));
         self.consult_shadow(&head, arrived, live, &refused);
+        edits.extend(match &reported {
+            Some(denial) => self.record_reported(denial, arrived),
+            None => self.record_passed(token, arrived),
+        });
         Decision::Forward(edits)
     }
 
     fn refuse(&mut self, spending: &Spending, denial: Denial) -> Decision {
         let Spending { head, arrived, refused, .. } = spending;
-        let rejection = self.reject(denial, head);
+        let rejection = self.reject_recorded(denial, head, *arrived);
         self.consult_shadow(head, *arrived, Err(rejection.reason), refused);
         Decision::Reject(rejection)
     }

@@ -15,10 +15,10 @@ use crate::config::path_template::PathTemplate;
 use crate::config::reader::Errors;
 use crate::denial::{Denial, Reason};
 use crate::policy::evaluate::Evaluation;
+use crate::policy::known_token::KnownToken;
 use crate::policy::requirement::{Names, Requirement};
 use crate::policy::route::RouteMatcher;
 use crate::policy::trace::{Came, Note};
-use crate::policy::verified_tokens::KnownToken;
 use crate::policy::{Asked, ProviderIndex};
 use crate::request::RequestHead;
 

@@ -14,10 +14,11 @@ use crate::jose::jws::{NotVerified, Parts, SignedJws, UnverifiedJws, VerifiedPay
 use crate::json::{Members, Node};
 use crate::jwks::{KeyState, UnknownKid};
 use crate::policy::authorization::Bearer;
-use crate::policy::evaluate::{Evaluation, Grant, Outcome, Patience, Wanted};
+use crate::policy::evaluate::{Evaluation, Patience, Wanted};
+use crate::policy::grant::{Grant, Outcome};
+use crate::policy::known_token::KnownToken;
 use crate::policy::provider::{Lifetime, TokenChecks};
 use crate::policy::trace::Note;
-use crate::policy::verified_tokens::KnownToken;
 use crate::policy::{Provider, ProviderIndex};
 use crate::revocation::status_list::StatusError;
 use crate::time::UnixTime;
@@ -188,8 +189,11 @@ impl Evaluation<'_> {
             };
         }
         let UncheckedToken { octets, jws, claims } = token;
+        let kid = jws.header().kid.clone().filter(|_| provider.record.is_kept());
         let payload = self.verify(jws, candidates)?;
-        provider.outputs.admit(&payload)?;
+        let record = provider.record.of_token(&provider.configured, kid.as_deref(), &claims);
+        let refuse = |reason: Reason| Denial { about: Some(Rc::clone(&record)), ..reason.into() };
+        provider.outputs.admit(&payload).map_err(refuse)?;
         let generation = keys.generation();
         let known = KnownToken::new(
             octets,
@@ -200,7 +204,7 @@ impl Evaluation<'_> {
             &provider.claims_read,
         );
         let binding = provider.possession.binding(octets, &payload);
-        let known = Rc::new(known.bound(binding));
+        let known = Rc::new(known.bound(binding).recorded(record));
         if let Some(cache) = self.verified.get(index) {
             cache.insert(Rc::clone(&known));
         }
@@ -209,6 +213,17 @@ impl Evaluation<'_> {
 
     /// What a verified token does to a request, unless it was revoked, and in the right hands.
     fn grant(
+        self,
+        index: ProviderIndex,
+        provider: &Provider,
+        known: &Rc<KnownToken>,
+        location: &TokenLocation,
+    ) -> Result<Outcome, Denial> {
+        let granted = self.grant_unless(index, provider, known, location);
+        granted.map_err(|denial| Denial { about: Some(Rc::clone(&known.record)), ..denial })
+    }
+
+    fn grant_unless(
         self,
         index: ProviderIndex,
         provider: &Provider,
@@ -227,6 +242,7 @@ impl Evaluation<'_> {
             headers: known.edits.clone(),
             fixed: provider.outputs.fixed.clone(),
             parameters: known.parameters.clone(),
+            record: Some(Rc::clone(&known.record)),
             taken: if provider.forward { Vec::new() } else { taken() },
             bearers: match self.policy.has_conditions {
                 true => vec![Bearer { provider: index, known: Rc::clone(known) }],

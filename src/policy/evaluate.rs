@@ -14,12 +14,13 @@ use crate::extract::TokenLocation;
 use crate::jwks::Keys;
 use crate::policy::authorization::Bearer;
 use crate::policy::check::Budget;
+use crate::policy::grant::{Every, Grant, Outcome};
 use crate::policy::requirement::{Otherwise, Requirement};
 use crate::policy::rewrite::Writes;
 use crate::policy::status::Standing;
 use crate::policy::verified_tokens::VerifiedTokens;
 use crate::policy::{Policy, ProviderIndex};
-use crate::request::{RequestEdit, RequestEdits, RequestHead};
+use crate::request::{RecordEntry, RequestEdit, RequestEdits, RequestHead};
 use crate::single_use::{Mark, Use};
 use crate::sorted;
 use crate::time::UnixTime;
@@ -90,6 +91,7 @@ pub enum Verdict {
 pub struct Permit {
     edits: RequestEdits,
     uses: Vec<Use>,
+    record: Option<Rc<[RecordEntry]>>,
 }
 
 impl Permit {
@@ -98,9 +100,10 @@ impl Permit {
         &self.uses
     }
 
-    /// What to change in the request before it goes on.
-    pub fn into_edits(self) -> RequestEdits {
-        self.edits
+    /// What to change in the request before it goes on, and what the access log is told of its
+    /// tokens.
+    pub fn into_parts(self) -> (RequestEdits, Option<Rc<[RecordEntry]>>) {
+        (self.edits, self.record)
     }
 }
 
@@ -113,66 +116,6 @@ pub struct Wanted {
     pub kid: Option<String>,
     /// Not its keys, but the list at this address in which its tokens' states stand.
     pub list: Option<Rc<str>>,
-}
-
-/// What a requirement, or one token, comes to.
-pub(super) enum Outcome {
-    Failed(Denial),
-    Met(Grant),
-    Waiting(Vec<Wanted>),
-}
-
-/// What a met requirement does to the request.
-#[derive(Default)]
-pub(super) struct Grant {
-    pub(super) headers: Vec<RequestEdit>,
-    /// Headers that are the same for every token.
-    pub(super) fixed: Vec<RequestEdit>,
-    /// Query parameters, encoded.
-    pub(super) parameters: Vec<Vec<u8>>,
-    pub(super) taken: Vec<TokenLocation>,
-    /// The tokens, where conditions look at them.
-    pub(super) bearers: Vec<Bearer>,
-    /// What is used up.
-    pub(super) uses: Vec<Use>,
-}
-
-impl Grant {
-    fn join(&mut self, other: Self) {
-        self.headers.extend(other.headers);
-        self.fixed.extend(other.fixed);
-        self.parameters.extend(other.parameters);
-        self.taken.extend(other.taken);
-        self.bearers.extend(other.bearers);
-        self.uses.extend(other.uses);
-    }
-}
-
-/// Collects the outcomes of things that must all be good: the first failure ends it, and waiting
-/// ends it only when nothing failed.
-#[derive(Default)]
-struct Every {
-    grant: Grant,
-    waiting: Vec<Wanted>,
-}
-
-impl Every {
-    /// Takes one outcome; returns the failure, if it is one.
-    fn take(&mut self, outcome: Outcome) -> Result<(), Denial> {
-        match outcome {
-            Outcome::Failed(denial) => return Err(denial),
-            Outcome::Met(grant) => self.grant.join(grant),
-            Outcome::Waiting(wanted) => self.waiting.extend(wanted),
-        }
-        Ok(())
-    }
-
-    fn finish(self) -> Outcome {
-        match self.waiting.is_empty() {
-            true => Outcome::Met(self.grant),
-            false => Outcome::Waiting(self.waiting),
-        }
-    }
 }
 
 impl<'a> Evaluation<'a> {
@@ -191,7 +134,7 @@ impl<'a> Evaluation<'a> {
             Outcome::Failed(denial) => Verdict::Deny(denial),
             Outcome::Met(grant) => match self.admit(&asked, &grant.bearers) {
                 Ok(path) => Verdict::Allow(self.permit(grant, asked.writes, path)),
-                Err(denial) => Verdict::Deny(denial),
+                Err(denial) => Verdict::Deny(about(denial, &grant.bearers)),
             },
             Outcome::Waiting(wanted) => Verdict::Wait(sorted::list(wanted)),
         };
@@ -215,7 +158,8 @@ impl<'a> Evaluation<'a> {
     fn permit(self, mut grant: Grant, writes: Option<&Writes>, path: Option<Vec<u8>>) -> Permit {
         // A token that is there twice is used once.
         let uses = sorted::list(std::mem::take(&mut grant.uses));
-        Permit { edits: self.edits(grant, writes, path), uses }
+        let record = std::mem::take(&mut grant.record);
+        Permit { edits: self.edits(grant, writes, path), uses, record }
     }
 
     /// `taken`: locations whose token an earlier requirement took; natively it is gone for later
@@ -286,7 +230,10 @@ impl<'a> Evaluation<'a> {
         let tokens: Vec<_> = grant.bearers.iter().map(|bearer| &bearer.known.facts).collect();
         match self.demand(condition, &tokens) {
             Ok(()) => Outcome::Met(grant),
-            Err(denial) => Outcome::Failed(Denial { provider: Some(index), ..denial }),
+            Err(denial) => {
+                let denial = Denial { provider: Some(index), ..denial };
+                Outcome::Failed(about(denial, &grant.bearers))
+            }
         }
     }
 
@@ -386,6 +333,14 @@ impl<'a> Evaluation<'a> {
                 location.tokens(self.head).into_iter().rev().map(move |token| (location, token))
             })
             .collect()
+    }
+}
+
+/// The denial of a request that brought these tokens. Of several, nobody knows whose claims it is for.
+fn about(denial: Denial, bearers: &[Bearer]) -> Denial {
+    match bearers {
+        [only] => Denial { about: Some(Rc::clone(&only.known.record)), ..denial },
+        _ => denial,
     }
 }
 

@@ -17,7 +17,8 @@ use crate::jose::jwk::KeyIssuers;
 use crate::json::Members;
 use crate::jwks::source::Address;
 use crate::policy::check::UncheckedToken;
-use crate::policy::evaluate::{Evaluation, Outcome};
+use crate::policy::evaluate::Evaluation;
+use crate::policy::grant::Outcome;
 use crate::policy::{Provider, ProviderIndex};
 
 /// Most issuers of one provider whose keys are discovered: each is asked for its own.

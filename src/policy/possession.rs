@@ -24,7 +24,7 @@ use crate::json::Node;
 use crate::policy::certificate::Mtls;
 use crate::policy::dpop::Dpop;
 use crate::policy::evaluate::Evaluation;
-use crate::policy::verified_tokens::KnownToken;
+use crate::policy::known_token::KnownToken;
 use crate::policy::{Policy, Provider};
 use crate::request::PropertyPath;
 use crate::single_use::{DEFAULT_RECORDS, Kind, Mark, Memory, Use, mark};

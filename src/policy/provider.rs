@@ -14,6 +14,7 @@ use crate::policy::identity::Outputs;
 use crate::policy::issuer::{Issuers, Name};
 use crate::policy::key_source::{KeyContext, KeySource};
 use crate::policy::possession::{JTI, Possession, longest_life};
+use crate::policy::record::Record;
 use crate::policy::status::StatusLists;
 use crate::policy::verified_tokens::{
     CacheSettings, DEFAULT_TOKEN_OCTETS, DEFAULT_TOKENS, NATIVE_TOKENS,
@@ -58,6 +59,8 @@ pub struct Provider {
     pub(super) forward: bool,
     pub(super) outputs: Outputs,
     pub(super) clock_skew: Duration,
+    /// What the access log is told of its tokens.
+    pub(super) record: Record,
     /// How many verified tokens are kept.
     pub cache: CacheSettings,
 }
@@ -146,6 +149,7 @@ impl Provider {
                     .chain(possession.location()),
             ),
             possession,
+            record: Record::default(),
             forward: provider.forward,
             cache: provider.jwt_cache.map_or(
                 CacheSettings { tokens: DEFAULT_TOKENS, token_octets: DEFAULT_TOKEN_OCTETS },

@@ -21,10 +21,10 @@ use crate::jwks::schedule::{
 use crate::jwks::source::{Address, Source};
 use crate::jwks::{KeyState, Keys};
 use crate::policy::evaluate::{Evaluation, Patience, Wanted};
+use crate::policy::known_token::KnownToken;
 use crate::policy::logout::LogoutReceiver;
 use crate::policy::provider::{MAX_KEY_WAIT, MIN_KEY_WAIT};
 use crate::policy::requirement::Names;
-use crate::policy::verified_tokens::KnownToken;
 use crate::policy::{Policy, Provider, ProviderIndex, RemoteKeys};
 use crate::revocation::deny_list::Handles;
 use crate::sorted;

@@ -8,7 +8,8 @@ use crate::denial::{Denial, Reason};
 use crate::extract::{self, TargetChange, percent_encode};
 use crate::path;
 use crate::policy::authorization::{Bearer, Policies, template};
-use crate::policy::evaluate::{Evaluation, Grant, Outcome};
+use crate::policy::evaluate::Evaluation;
+use crate::policy::grant::{Grant, Outcome};
 use crate::policy::{Asked, Provider, Rule};
 use crate::request::{RequestEdit, RequestEdits};
 

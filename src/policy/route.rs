@@ -69,7 +69,7 @@ impl RouteMatcher {
         let matches = self.path.matches(head, head.path());
         match self.path {
             PathMatcher::Connect => return matches.into(),
-            // It asks nothing of the path, which begins with a slash.
+            // It asks nothing of the path.
             PathMatcher::Prefix { all: true, .. } if matches => return Truth::Yes,
             _ => {}
         }
@@ -143,9 +143,10 @@ impl PathMatcher {
         match self {
             Self::Connect => head.value(":method") == Some(b"CONNECT"),
             Self::Exact(matcher) => matcher.matches(path),
-            // A request without a path, such as CONNECT, falls under the prefix of all paths.
-            // (Natively it falls under no rule, and passes.)
-            Self::Prefix { matcher, all } => matcher.matches(path) || (*all && path.is_empty()),
+            // The prefix of all paths stands for every request, also for those whose path does not
+            // begin with a slash: CONNECT has none, and `OPTIONS *` is for the whole server.
+            // (Natively they fall under no rule, and pass.)
+            Self::Prefix { matcher, all } => *all || matcher.matches(path),
             Self::Separated(whole, prefix) => whole.matches(path) || prefix.matches(path),
             Self::Template(template) => path::fills(template, path),
         }
@@ -326,6 +327,8 @@ mod tests {
         check(PathSpecifier::Regex("/[ab]+".to_owned()), true, "/abc", false);
         check(PathSpecifier::Prefix(String::new()), true, "", true);
         check(PathSpecifier::Prefix("/".to_owned()), true, "", true);
+        check(PathSpecifier::Prefix("/".to_owned()), true, "*", true);
+        check(PathSpecifier::Prefix("/a".to_owned()), true, "*", false);
         check(PathSpecifier::Path("/".to_owned()), true, "", false);
     }
 
@@ -370,8 +373,8 @@ mod tests {
         let all = || PathSpecifier::Prefix("/".to_owned());
         check(all(), &[(":path", "/x/../y;z")], Yes);
         check(all(), &[(":method", "CONNECT")], Yes);
-        check(all(), &[(":path", "*")], No);
-        check(all(), &[(":path", "x")], Unclear);
+        check(all(), &[(":path", "*")], Yes);
+        check(all(), &[(":path", "x")], Yes);
         check(PathSpecifier::Connect, &[(":method", "CONNECT")], Yes);
         check(PathSpecifier::Connect, &[(":method", "GET"), (":path", "/..")], No);
     }

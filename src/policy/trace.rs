@@ -3,7 +3,8 @@
 
 use crate::denial::{Denial, Reason};
 use crate::extract::TokenLocation;
-use crate::policy::evaluate::{Evaluation, Outcome};
+use crate::policy::evaluate::Evaluation;
+use crate::policy::grant::Outcome;
 use crate::policy::requirement::{Otherwise, Requirement};
 use crate::policy::{Policy, ProviderIndex};
 use crate::request::RequestHead;

@@ -15,12 +15,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use crate::authorize::Facts;
-use crate::claims::RegisteredClaims;
-use crate::jose::jws::VerifiedPayload;
-use crate::policy::identity::Outputs;
-use crate::policy::possession::Binding;
-use crate::request::RequestEdit;
+use crate::policy::known_token::KnownToken;
 
 /// How many places a token may be in.
 const WAYS: usize = 8;
@@ -38,8 +33,6 @@ pub const NATIVE_TOKENS: u32 = 100;
 pub const DEFAULT_TOKEN_OCTETS: u32 = 4096;
 /// Most octets kept for a provider, for each token that it may keep: many short ones or few long.
 const OCTETS_PER_TOKEN: usize = 2048;
-/// What an entry costs beside its texts, roughly.
-const OVERHEAD: usize = 256;
 
 /// How much to keep.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -48,67 +41,6 @@ pub struct CacheSettings {
     pub tokens: u32,
     /// The longest token, in octets.
     pub token_octets: u32,
-}
-
-/// What is known of a token that was verified.
-#[derive(Debug)]
-pub struct KnownToken {
-    token: Vec<u8>,
-    generation: u64,
-    /// What is checked again for each request.
-    pub claims: RegisteredClaims,
-    /// What it does to a request.
-    pub edits: Vec<RequestEdit>,
-    /// The query parameters that it brings, encoded.
-    pub parameters: Vec<Vec<u8>>,
-    /// What conditions look at.
-    pub facts: Facts,
-    /// What it is bound to.
-    pub binding: Binding,
-}
-
-impl KnownToken {
-    /// What `payload` brings, for the provider with these outputs, where conditions look at the
-    /// claims of these names.
-    pub fn new(
-        token: &[u8],
-        generation: u64,
-        claims: RegisteredClaims,
-        outputs: &Outputs,
-        payload: &VerifiedPayload<'_>,
-        claims_read: &[String],
-    ) -> Self {
-        let facts = match claims_read.is_empty() {
-            true => Facts::default(),
-            false => Facts::of(payload.claims(), claims_read),
-        };
-        let (edits, parameters) = (outputs.edits(payload), outputs.parameters(payload));
-        let (token, binding) = (token.to_vec(), Binding::default());
-        Self { token, generation, claims, edits, parameters, facts, binding }
-    }
-
-    /// The same token, bound to this.
-    pub fn bound(self, binding: Binding) -> Self {
-        Self { binding, ..self }
-    }
-
-    fn octets(&self) -> usize {
-        let edits = self.edits.iter().map(|edit| match edit {
-            RequestEdit::Add(name, value)
-            | RequestEdit::Replace(name, value)
-            | RequestEdit::State(name, value) => name.len().saturating_add(value.len()),
-            RequestEdit::Remove(name) => name.len(),
-            RequestEdit::ClearRouteCache => 0,
-        });
-        let RegisteredClaims { iss, sub, aud, .. } = &self.claims;
-        let claims = iss.iter().chain(sub).chain(aud).map(String::len);
-        let parameters = self.parameters.iter().map(Vec::len);
-        let rest = edits
-            .chain(claims)
-            .chain(parameters)
-            .chain([self.facts.octets(), self.binding.octets()]);
-        rest.fold(self.token.len().saturating_add(OVERHEAD), usize::saturating_add)
-    }
 }
 
 struct Place {
@@ -222,14 +154,16 @@ impl VerifiedTokens {
     }
 }
 
-/// Whether two tokens are the same, octet by octet, eight at a time: in WebAssembly, comparing them one
-/// by one takes longer than the rest of the decision.
+/// Whether two tokens are the same: all of their octets are compared, so that how long it takes tells
+/// nobody how far a guess is right. Eight at a time: in WebAssembly, comparing them one by one takes
+/// longer than the rest of the decision.
 fn is_same(own: &[u8], token: &[u8]) -> bool {
     let ((own_words, own_rest), (words, rest)) = (own.as_chunks::<8>(), token.as_chunks::<8>());
     let word = |octets: &[u8; 8]| u64::from_le_bytes(*octets);
+    let words = own_words.iter().map(word).zip(words.iter().map(word));
+    let rest = own_rest.iter().zip(rest).map(|(a, b)| (u64::from(*a), u64::from(*b)));
     own.len() == token.len()
-        && own_words.iter().map(word).eq(words.iter().map(word))
-        && own_rest == rest
+        && words.chain(rest).fold(0, |differing, (a, b)| differing | (a ^ b)) == 0
 }
 
 /// In which set of places to look for a token: by the end of it, which is the end of its signature
@@ -247,6 +181,9 @@ fn place(token: &[u8], sets: usize) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::authorize::Facts;
+    use crate::claims::RegisteredClaims;
+    use crate::policy::possession::Binding;
 
     const SETTINGS: CacheSettings = CacheSettings { tokens: 8, token_octets: 100 };
 
@@ -260,6 +197,7 @@ mod tests {
             iat: None,
         };
         let token = token.as_bytes().to_vec();
+        let record = Rc::default();
         Rc::new(KnownToken {
             token,
             generation,
@@ -268,6 +206,7 @@ mod tests {
             parameters: Vec::new(),
             facts: Facts::default(),
             binding: Binding::default(),
+            record,
         })
     }
 

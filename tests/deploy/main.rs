@@ -14,6 +14,7 @@ mod envoy;
 #[path = "../gate/mod.rs"]
 mod gate;
 mod schema;
+mod snippets;
 
 use std::fs;
 use std::path::{Path, PathBuf};

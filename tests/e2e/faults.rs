@@ -326,7 +326,7 @@ fn metrics_have_labels(version: &'static str) {
     configuration["stat_prefix"] = json!("edge");
     let plan = Plan::new(configuration, server.addr().port());
     let change_bootstrap = |bootstrap: &mut Value| {
-        let text = include_str!("../../docs/configuration.md");
+        let text = include_str!("../../docs/metrics-and-reasons.md");
         let (_, rest) = text.split_once("```yaml\nstats_config:").unwrap();
         let (block, _) = rest.split_once("```").unwrap();
         let tags: Vec<Value> = block

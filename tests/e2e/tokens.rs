@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use jwt_gate_demo::envoy::{OLDEST, PINNED};
-use jwt_gate_demo::http::Request;
+use jwt_gate_demo::http::{Connection, Request};
 use jwt_gate_demo::keys::{Alg, SigningKey, jwks};
 use serde_json::{Value, json};
 
@@ -27,7 +27,7 @@ fn good_tokens_pass_and_bad_ones_do_not() {
         assert_eq!(seen(&answer, "authorization"), [""; 0]);
         assert_eq!(answer.json().unwrap()["path"], "/a?b");
 
-        let tampered = format!("{}A{}", &good[..good.len() - 8], &good[good.len() - 7..]);
+        let tampered = changed_at(&good, good.len() - 8);
         let stranger = SigningKey::test_rsa(Alg::RS256, issuer.signing_key().kid());
         let forged = stranger.sign(&json!({"iss": ISSUER, "aud": AUDIENCE, "sub": "admin"}));
         let mint = |claims: Value| issuer.mint(claims);
@@ -69,6 +69,29 @@ fn good_tokens_pass_and_bad_ones_do_not() {
         assert!(logs.contains("denied reason=expired status=401"), "{logs}");
         assert!(!logs.contains("eyJ"), "a token in the log");
     }
+}
+
+/// The token with another character at this place.
+fn changed_at(token: &str, place: usize) -> String {
+    let other = if token.as_bytes()[place] == b'A' { "B" } else { "A" };
+    format!("{}{other}{}", &token[..place], &token[place + 1..])
+}
+
+/// Wherever payload or signature are changed, the token is refused, beside the good one that is known.
+#[test]
+fn a_token_changed_anywhere_is_refused() {
+    let issuer = issuer(Alg::RS256);
+    let server = serve(&issuer, None);
+    let bed = Plan::new(config("http"), server.addr().port()).start();
+    let good = issuer.mint(json!({"sub": "alice"}));
+    assert_eq!(bed.get(&good).status, 200);
+    let mut connection = Connection::open(bed.address).unwrap();
+    for place in good.find('.').unwrap()..good.len() {
+        let changed = changed_at(&good, place);
+        let answer = connection.send(&Request::get("/").bearer(&changed)).unwrap();
+        assert!(matches!(answer.status, 401 | 403), "changed at {place} of {}", good.len());
+    }
+    assert_eq!(bed.get(&good).status, 200);
 }
 
 /// Every algorithm, verified by the module in Envoy's V8, and by the one without vectors.

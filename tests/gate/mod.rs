@@ -15,7 +15,7 @@ use jwt_gate::engine::{Counter, Decision, Effect, Engine, FetchId, FetchRequest,
 use jwt_gate::jwks::answer::Answer;
 use jwt_gate::jwks::key_store::NotShared;
 use jwt_gate::policy::Policy;
-use jwt_gate::request::RequestHead;
+use jwt_gate::request::{RequestEdit, RequestHead};
 use jwt_gate::single_use::SharedData;
 use jwt_gate::time::UnixTime;
 use jwt_gate_demo::keys::{Alg, SigningKey, base64url, jwks};
@@ -80,7 +80,10 @@ impl Gate {
         let head = [(":method", "GET"), (":authority", "h"), (":path", "/")];
         let head = head.iter().filter(|(name, _)| headers.iter().all(|(own, _)| own != name));
         let head = head.chain(headers).map(|(name, value)| (octets(name), octets(value)));
-        let head = RequestHead::new(head.collect());
+        self.decide_about(now, RequestHead::new(head.collect()))
+    }
+
+    pub fn decide_about(&mut self, now: u64, head: RequestHead) -> Decision {
         let now = UnixTime::from_secs(now);
         let mut decision = self.engine.handle_request(StreamId(1), head, now);
         while let Decision::Spend(mut spending) = decision {
@@ -168,6 +171,24 @@ pub fn told(decision: &Decision) -> String {
     }
 }
 
+/// What the access log is told, without the part that all keys have in common.
+pub fn recorded(decision: &Decision) -> Vec<String> {
+    let mut texts = BTreeMap::new();
+    match decision {
+        Decision::Forward(edits) => texts.extend(edits.iter().filter_map(|edit| match edit {
+            RequestEdit::Record(key, text) => Some((&**key, str::from_utf8(text).unwrap())),
+            _ => None,
+        })),
+        Decision::Reject(rejection) => {
+            texts.extend(rejection.states.iter().map(|(key, text)| (&**key, &**text)));
+        }
+        _ => {}
+    }
+    let own =
+        texts.into_iter().filter_map(|(key, text)| Some((key.strip_prefix("decision.")?, text)));
+    own.map(|(key, text)| format!("{key}={text}")).collect()
+}
+
 /// What a proof says of a token (RFC 9449 section 4.2).
 pub fn ath(token: &str) -> String {
     base64url(Sha256::digest(token))
@@ -187,7 +208,7 @@ pub fn challenge(decision: &Decision) -> Option<String> {
 /// list of token states, one of `logout` those of a logout token that is posted. A line of a block of `requests` is
 /// the method, the path, headers in brackets, the claims of the token, and what becomes of it;
 /// indented lines under it are headers (`none`: there is no such one) and the body of the answer, or
-/// what was counted. `THUMBPRINT` in claims is that of the client's key; a header `dpop: proof` is a
+/// what was counted or recorded. `THUMBPRINT` in claims is that of the client's key; a header `dpop: proof` is a
 /// proof that it makes, with the claims behind it in place of good ones.
 #[track_caller]
 pub fn run_examples(document: &str) -> (usize, usize) {
@@ -237,7 +258,7 @@ pub fn run_examples(document: &str) -> (usize, usize) {
                     }
                 }
             }
-            _ => assert_eq!(kind, "text"),
+            _ => assert!(matches!(kind, "text" | "yaml"), "{kind}"),
         }
     }
     (configurations, requests)
@@ -325,6 +346,9 @@ impl Gate {
                 counted.sort();
                 names.sort();
                 assert_eq!(counted, names, "{detail}");
+            }
+            Some(("recorded", texts)) => {
+                assert_eq!(recorded(decision).join(" "), texts, "{detail}");
             }
             Some((name, value)) => {
                 let found = headers.iter().filter(|(own, _)| *own == name);

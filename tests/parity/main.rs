@@ -301,6 +301,21 @@ fn compare(version: &str) {
     assert!(readme.contains(&counts), "the README should say: {counts}");
 }
 
+/// What both filters take, the published schema takes.
+#[test]
+fn every_configuration_is_in_the_schema() {
+    let schema: Value = serde_json::from_str(include_str!("../../docs/schema.json")).unwrap();
+    let schema = jsonschema::draft202012::new(&schema).unwrap();
+    for version in [PINNED, OLDEST] {
+        let (scenes, _) = rows::scenes(version);
+        assert!(scenes.len() > 50, "{}", scenes.len());
+        for scene in scenes {
+            let error = schema.validate(&scene.configuration).err().map(|error| error.to_string());
+            assert_eq!(error, None, "{}: {:#}", scene.name, scene.configuration);
+        }
+    }
+}
+
 #[test]
 fn the_newest_envoy() {
     compare(PINNED);

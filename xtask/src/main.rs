@@ -4,6 +4,7 @@
 mod assure;
 mod bench;
 mod demo;
+mod docs;
 mod image;
 mod test;
 mod tools;
@@ -31,6 +32,7 @@ cargo xtask bench [--quick] WORD
                           cost with WORD in their names
 cargo xtask build         build the filter and print where it is
 cargo xtask build --portable  the same for hosts whose engine refuses relaxed SIMD
+cargo xtask docs          make the JSON Schema and the reference of the configuration anew
 cargo xtask image         build what a release consists of: modules, images, bills of materials,
                           checksums
 
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
         ["bench", scene] => bench::run(bench::Extent::Full, Some(scene)),
         ["build"] => build(wasm::build_filter),
         ["build", "--portable"] => build(wasm::build_portable_filter),
+        ["docs"] => docs::run(),
         ["image"] => image::run(),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");

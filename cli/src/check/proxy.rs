@@ -6,7 +6,7 @@ use jwt_gate::config::path::PathSpecifier;
 use jwt_gate::config::{Config, Jwks, RemoteSource};
 
 use crate::check::Finding;
-use crate::manifest::{Carrier, Found, Loaded};
+use crate::manifest::{Carrier, Found, Loaded, has_rules_of_higress};
 use crate::tree::{Place, Tree};
 
 /// All warnings about what is around.
@@ -24,7 +24,17 @@ pub fn list(config: &Config, found: &Found, loaded: &Loaded) -> Vec<Finding> {
             about_clusters(config, loaded, &mut list);
             about_paths(config, loaded, &mut list);
         }
+        Carrier::ExtensionPolicy(extension) => {
+            if let Some(own) = extension.get("fail_open").filter(|own| own.is_true()) {
+                list.push(fails_open(own.place));
+            }
+            let code = extension.get("code");
+            let source = code.and_then(|code| code.get("image").or_else(|| code.get("http")));
+            about_module(source, extension.place, &mut list);
+            about_clusters(config, loaded, &mut list);
+        }
         Carrier::WasmPlugin(spec) => {
+            about_module(Some(spec), spec.place, &mut list);
             match spec.get("fail_strategy") {
                 Some(own) if own.text() == Some("FAIL_OPEN") => list.push(fails_open(own.place)),
                 _ => {}
@@ -40,6 +50,35 @@ pub fn list(config: &Config, found: &Found, loaded: &Loaded) -> Vec<Finding> {
         }
     }
     list
+}
+
+/// What makes the whole useless, however good the configuration is.
+pub fn mistakes(found: &Found) -> Vec<Finding> {
+    let Carrier::WasmPlugin(spec) = &found.carrier else { return Vec::new() };
+    let mut list = Vec::new();
+    if let Some(own) = spec.get("match_rules").filter(|_| has_rules_of_higress(spec)) {
+        let message = "Higress hands `matchRules` over as a member `_rules_` of the configuration, which the gate \
+                       refuses with all the rest: say it in `rules`, which know hosts and paths";
+        list.push(finding(own.place, "", message));
+    }
+    if let Some(own) = spec.get("default_config_disable").filter(|own| own.is_true()) {
+        let message = "with `defaultConfigDisable`, Higress hands over no configuration at all";
+        list.push(finding(own.place, "", message));
+    }
+    list
+}
+
+/// Whoever can change what a name stands for changes who gets in.
+fn about_module(source: Option<&Tree>, place: Place, list: &mut Vec<Finding>) {
+    let url = source.and_then(|own| own.text_at("url"));
+    let is_local = url.is_some_and(|url| url.starts_with("file:"));
+    let is_pinned = url.is_some_and(|url| url.contains("@sha256:"))
+        || source.is_some_and(|own| own.text_at("sha256").is_some());
+    if !is_local && !is_pinned {
+        let message = "the module is fetched by a name that can come to mean another one; `sha256` says which \
+                       one is meant";
+        list.push(finding(place, "module_not_pinned", message));
+    }
 }
 
 fn finding(place: Place, code: &'static str, message: impl Into<String>) -> Finding {
@@ -94,6 +133,25 @@ fn about_clusters(config: &Config, loaded: &Loaded, list: &mut Vec<Finding>) {
             known.extend(own.items());
         }
         are_elsewhere |= document.at(&["dynamic_resources", "cds_config"]).is_some();
+        match document.text_at("kind") {
+            Some("EnvoyPatchPolicy") => are_elsewhere = true,
+            // What Envoy Gateway adds to its Envoys' own clusters.
+            Some("EnvoyProxy") => {
+                let bootstrap = document.at(&["spec", "bootstrap"]);
+                are_elsewhere |= bootstrap.is_some_and(|own| own.get("value").is_some());
+                let Some(patches) = bootstrap.and_then(|own| own.get("json_patches")) else {
+                    continue;
+                };
+                (is_whole, place) = (true, patches.place);
+                let adds = |own: &&Tree| {
+                    own.text_at("path")
+                        .is_some_and(|path| path.starts_with("/static_resources/clusters"))
+                };
+                known
+                    .extend(patches.items().iter().filter(adds).filter_map(|own| own.get("value")));
+            }
+            _ => {}
+        }
         for own in document.get("resources").map(Tree::items).unwrap_or_default() {
             let kind = own.text_at("@type").unwrap_or_default();
             known.extend(Some(own).filter(|_| kind.ends_with(".cluster.v3.Cluster")));
@@ -156,6 +214,20 @@ fn about_tls(cluster: &Tree, name: &str, list: &mut Vec<Finding>) {
     }
 }
 
+/// Whether there is a plugin among these filters, or one that comes by ECDS. Other listeners of the same
+/// Envoy are none of the gate's business.
+fn may_hold_the_gate(filters: &Tree) -> bool {
+    let mut found = false;
+    filters.each_object(&mut |object| {
+        let is_wasm = |name: &str| {
+            object.text_at(name).is_some_and(|kind| kind.ends_with(".http.wasm.v3.Wasm"))
+        };
+        found |=
+            object.get("config_discovery").is_some() || is_wasm("@type") || is_wasm("type_url");
+    });
+    found
+}
+
 /// Rules compare paths, and one path has many spellings.
 fn about_paths(config: &Config, loaded: &Loaded, list: &mut Vec<Finding>) {
     let paths = config.rules.iter().filter_map(|rule| rule.matches.as_ref()).map(|own| &own.path);
@@ -166,7 +238,8 @@ fn about_paths(config: &Config, loaded: &Loaded, list: &mut Vec<Finding>) {
     for document in &loaded.documents {
         document.each_object(&mut |object| {
             let kind = object.text_at("@type").unwrap_or_default();
-            if !kind.ends_with(".HttpConnectionManager") || object.get("http_filters").is_none() {
+            let filters = object.get("http_filters");
+            if !kind.ends_with(".HttpConnectionManager") || !filters.is_some_and(may_hold_the_gate) {
                 return;
             }
             let mut missing: Vec<&str> = ["normalize_path", "merge_slashes"].into();

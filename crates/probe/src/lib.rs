@@ -8,6 +8,7 @@
 #[cfg(target_arch = "wasm32")]
 mod plugin;
 pub mod timing;
+pub mod tokens;
 pub mod vectors;
 
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,8 @@ use serde_json::{Value, json};
 pub enum Job {
     /// Check signatures whose worth is known.
     Check(vectors::Group),
+    /// Judge tokens whose worth is known.
+    Judge(tokens::TokenGroup),
     /// Measure how long a thing takes.
     Time(timing::Measurement),
 }
@@ -30,6 +33,7 @@ pub type Clock<'a> = &'a dyn Fn() -> u64;
 pub fn answer(job: &[u8], clock: Clock<'_>) -> Value {
     let done = match serde_json::from_slice(job) {
         Ok(Job::Check(group)) => vectors::check(&group).map(|tally| json!(tally)),
+        Ok(Job::Judge(group)) => tokens::check(&group).map(|tally| json!(tally)),
         Ok(Job::Time(measurement)) => measurement.run(clock).map(|spent| json!(spent)),
         Err(error) => Err(error.to_string()),
     };

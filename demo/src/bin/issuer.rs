@@ -32,7 +32,8 @@ Usage: issuer [OPTIONS]
   --ca-dir DIR --tls-name NAME...
                             serve TLS with a certificate for these names, of a
                             private CA made now; clients find it in DIR/ca.pem
-  --demo                    turn on POST /demo/rotate, POST /demo/mint, GET /demo/stats
+  --demo                    turn on the page (GET /), POST /demo/rotate, POST /demo/mint,
+                            POST /demo/outage, GET /demo/stats
   --demo-listen ADDRESS:PORT
                             serve the same here too, without TLS
   --help                    this text

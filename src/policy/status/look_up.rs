@@ -13,7 +13,7 @@ use crate::jwks::key_set::KeySet;
 use crate::jwks::{KeyState, UnknownKid};
 use crate::policy::check::is_media_type;
 use crate::policy::evaluate::{Evaluation, Patience, Wanted};
-use crate::policy::verified_tokens::KnownToken;
+use crate::policy::known_token::KnownToken;
 use crate::policy::{Provider, ProviderIndex};
 use crate::revocation::deny_list::MAX_LIST_OCTETS;
 use crate::revocation::status_list::{Status, StatusError, StatusList};
