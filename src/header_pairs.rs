@@ -4,7 +4,7 @@
 use crate::request::{Fields, Place};
 
 /// Decodes what the host sent; none if it does not hold together.
-pub(super) fn decode(encoded: Vec<u8>) -> Option<Fields> {
+pub fn decode(encoded: Vec<u8>) -> Option<Fields> {
     if encoded.is_empty() {
         return Some(Fields::default());
     }
@@ -33,7 +33,7 @@ pub(super) fn decode(encoded: Vec<u8>) -> Option<Fields> {
 }
 
 /// Encodes headers for the host.
-pub(super) fn encode(headers: &[(&str, &str)]) -> Vec<u8> {
+pub fn encode(headers: &[(&str, &str)]) -> Vec<u8> {
     // Header lists are a few hundred octets: the lengths fit.
     let length = |length: usize| u32::try_from(length).unwrap_or_default().to_le_bytes();
     let mut encoded = length(headers.len()).to_vec();

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | `host` | the proxy: reads facts, carries out effects (wasm32 only) |
 //! | [`engine`] | events and time in, decisions and effects out |
+//! | [`header_pairs`] | how the host encodes headers |
 //! | [`request`] | the head of a request, and changes to it |
 //! | [`policy`] | the compiled configuration, and how it decides |
 //! | [`authorize`] | conditions on claims, and whether they are met |
@@ -30,8 +31,7 @@ pub mod denial;
 pub mod engine;
 pub mod expression;
 pub mod extract;
-#[cfg(any(all(feature = "plugin", target_arch = "wasm32"), test))]
-mod header_pairs;
+pub mod header_pairs;
 #[cfg(all(feature = "plugin", target_arch = "wasm32"))]
 mod host;
 pub mod issuer;

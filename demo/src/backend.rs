@@ -1,24 +1,36 @@
 //! The echo backend: answers every request with what arrived, so that one can
-//! see which headers the proxy in front added, kept and removed.
+//! see which headers the proxy in front added, kept and removed. A request can ask it to fail.
 
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use http_body_util::BodyExt;
 use serde_json::json;
+
+use crate::serve::Connection;
+
+/// A header that asks for a failure: `status`, which is a 503, or `reset`, the end of the connection.
+pub const FAULT: &str = "x-backend-fault";
 
 /// The whole backend: any method, any path.
 pub fn router() -> Router {
     Router::new().fallback(echo)
 }
 
-async fn echo(request: Request) -> Response {
+async fn echo(Extension(connection): Extension<Connection>, request: Request) -> Response {
     let (head, body) = request.into_parts();
     let Ok(body_bytes) = count(body).await else {
         return StatusCode::BAD_REQUEST.into_response();
     };
+    match head.headers.get(FAULT).map(|fault| fault.as_bytes()) {
+        Some(b"reset") => connection.close().await,
+        Some(b"status") => {
+            return (StatusCode::SERVICE_UNAVAILABLE, [(FAULT, "told")]).into_response();
+        }
+        _ => {}
+    }
     let headers: Vec<_> = head
         .headers
         .iter()
@@ -67,5 +79,14 @@ mod tests {
         let all = |name| headers.iter().filter(move |header| header[0] == name);
         assert!(all("x-twice").map(|header| &header[1]).eq(["1", "2"]));
         assert!(all("x-bytes").map(|header| &header[1]).eq(["caf\u{fffd}"]));
+    }
+
+    #[test]
+    fn it_fails_when_it_is_asked_to() {
+        let server = Server::start(([127, 0, 0, 1], 0).into(), router(), None).unwrap();
+        let ask = |fault| Request::get("/").header(FAULT, fault).send(server.addr());
+        assert_eq!(ask("status").unwrap().status, 503);
+        assert!(ask("reset").is_err());
+        assert_eq!(ask("none").unwrap().status, 200);
     }
 }

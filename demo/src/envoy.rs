@@ -186,11 +186,13 @@ pub struct EnvoyOptions {
     /// Where the configuration and the log go. `None` is a new folder in
     /// `target/envoy`, which is deleted with the [`Envoy`] unless the thread panics.
     pub workdir: Option<PathBuf>,
+    /// How long a listener goes on that another one replaced, in seconds.
+    pub drain_time: u32,
 }
 
 impl Default for EnvoyOptions {
     fn default() -> Self {
-        Self { concurrency: 2, log_level: "info".to_owned(), workdir: None }
+        Self { concurrency: 2, log_level: "info".to_owned(), workdir: None, drain_time: 600 }
     }
 }
 
@@ -278,6 +280,7 @@ impl Envoy {
                     // Access logs appear at once instead of every ten seconds.
                     .args(["--file-flush-interval-msec", "50"])
                     .args(["--concurrency", &options.concurrency.to_string()])
+                    .args(["--drain-time-s", &options.drain_time.to_string()])
                     .args([level, &options.log_level])
                     .stdin(process::Stdio::null())
                     .stdout(out)

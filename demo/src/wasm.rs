@@ -38,6 +38,14 @@ pub fn build_portable_filter(workspace: &Path) -> Result<PathBuf, String> {
     Ok(portable)
 }
 
+/// The default module with the names of its functions, which the product does without. The functions are
+/// the same, in another order.
+pub fn build_named_filter(workspace: &Path) -> Result<PathBuf, String> {
+    let target = target_folder(workspace)?.join("named");
+    let target = target.to_str().ok_or("the target folder's name is not UTF-8")?;
+    build(workspace, &["--config", "profile.release.strip=false", "--target-dir", target])
+}
+
 fn build(workspace: &Path, more: &[&str]) -> Result<PathBuf, String> {
     install_target()?;
     let paths = same_paths_everywhere(workspace)?;

@@ -1,6 +1,7 @@
 //! The commands of jwt-gate's developers. They need Rust, a C linker and Python 3;
 //! the wasm target and Envoy are installed when missing.
 
+mod assure;
 mod bench;
 mod demo;
 mod docs;
@@ -18,6 +19,12 @@ cargo xtask demo          build everything, play the story, stay up until Ctrl-C
 cargo xtask demo --once   the same, but end after the story; the exit code tells how it went
 cargo xtask test          all checks and tests, as the CI runs them
 cargo xtask test --quick  the same without Envoy
+cargo xtask assure        all evidence in one table: vectors, attacks, fuzzing, load, memory (half an
+                          hour)
+cargo xtask assure --long the same with an hour of fuzzing for each target, a million requests, a
+                          thousand changes of keys
+cargo xtask assure [--long] WORD
+                          the suites with WORD in their names
 cargo xtask bench         measure beside the native filter (ten minutes)
 cargo xtask bench --quick the same in a minute, roughly
 cargo xtask bench [--quick] WORD
@@ -40,6 +47,10 @@ fn main() -> ExitCode {
         ["demo", "--once"] => demo::run(demo::Then::End),
         ["test"] => test::run(test::Extent::All),
         ["test", "--quick"] => test::run(test::Extent::WithoutEnvoy),
+        ["assure"] => assure::run(false, None),
+        ["assure", "--long"] => assure::run(true, None),
+        ["assure", "--long", word] => assure::run(true, Some(word)),
+        ["assure", word] => assure::run(false, Some(word)),
         ["bench"] => bench::run(bench::Extent::Full, None),
         ["bench", "--quick"] => bench::run(bench::Extent::Quick, None),
         ["bench", "--quick", scene] => bench::run(bench::Extent::Quick, Some(scene)),

@@ -1,0 +1,4 @@
+//! `jwt_gate_fuzzing::configuration` says what must be true.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| jwt_gate_fuzzing::configuration::run(data));
