@@ -327,6 +327,24 @@ fn names_of_metrics_become_labels() {
     }
 }
 
+/// Without the manifest of one member, cargo builds nothing in the containers.
+#[test]
+fn the_containers_know_every_member_of_the_workspace() {
+    let manifest = read("Cargo.toml");
+    let (_, rest) = manifest.split_once("members = [").unwrap();
+    let (members, _) = rest.split_once(']').unwrap();
+    let members: Vec<_> = members.split('"').skip(1).step_by(2).collect();
+    assert!(members.len() > 5, "{members:?}");
+    let dockerfile = read("deploy/docker/Dockerfile");
+    for member in members {
+        let copied = format!("COPY {member}/Cargo.toml {member}/\n");
+        assert!(dockerfile.contains(&copied), "the Dockerfile lacks: {copied}");
+        // Something to compile in its place.
+        let made = ["lib", "main"].map(|name| format!(" {member}/src/{name}.rs"));
+        assert!(made.iter().any(|file| dockerfile.contains(file)), "and {made:?}");
+    }
+}
+
 /// The configuration reference has every field that the reader knows. (`cli/tests/schema.rs` asks the reader
 /// itself, at every path.)
 #[test]
