@@ -189,7 +189,12 @@ impl Engine {
 
     /// The name of a counter; Envoy shows it behind `wasmcustom.`.
     pub fn counter_name(&self, counter: Counter) -> String {
-        self.metric_name(counter.provider(), &counter.name())
+        match counter {
+            Counter::AllowedBy(provider) | Counter::DeniedBy(provider, _) => {
+                self.decision_metric_name(provider, &counter.name())
+            }
+            _ => self.metric_name(counter.provider(), &counter.name()),
+        }
     }
 
     /// The name of a gauge.

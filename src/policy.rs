@@ -11,7 +11,7 @@ mod claims_read;
 mod dpop;
 mod dpop_target;
 pub mod evaluate;
-mod grant;
+pub mod grant;
 pub mod identity;
 mod issuer;
 pub mod key_source;

@@ -3,7 +3,7 @@
 
 mod gate;
 
-use jwt_gate::engine::Decision;
+use jwt_gate::engine::{Counter, Decision};
 use jwt_gate::request::RequestEdit;
 use jwt_gate_demo::keys::{Alg, SigningKey, jwks};
 use serde_json::{Value, json};
@@ -249,4 +249,40 @@ fn the_record_is_asked_for() {
     let mut gate = Gate::new(&json!({ "providers": { "p": local(&key, json!({})) } }));
     check(&mut gate, &key.sign(&json!({})), "pass", "");
     check(&mut gate, "x", "401 token_malformed", "");
+}
+
+/// Decisions are counted for the provider that made them, by the name that it has in the configuration.
+#[test]
+fn decisions_are_counted_by_provider() {
+    let keys = ["a", "b"].map(|kid| SigningKey::generate(Alg::ES256, kid));
+    let config = json!({
+        "providers": {
+            "a b": local(&keys[0], json!({ "issuer": "https://a" })),
+            "b": local(&keys[1], json!({ "issuer": "https://b" })),
+        },
+        "rules": [
+            { "match": { "path": "/open" } },
+            { "match": { "path": "/b" }, "requires": { "provider_name": "b" } },
+            { "match": { "prefix": "/" }, "requires": { "requires_any": { "requirements": [
+                { "provider_name": "a b" }, { "provider_name": "b" }] } } },
+        ],
+        "stat_prefix": "edge",
+    });
+    let mut gate = Gate::new(&config);
+    let a = keys[0].sign(&json!({ "iss": "https://a" }));
+    let b = keys[1].sign(&json!({ "iss": "https://b" }));
+    let mut counted = |path: &str, token: Option<&str>| {
+        gate.counted.clear();
+        gate.ask("GET", path, token);
+        let by =
+            |counter: &&Counter| matches!(counter, Counter::AllowedBy(_) | Counter::DeniedBy(..));
+        let names =
+            gate.counted.iter().filter(by).map(|counter| gate.engine.counter_name(*counter));
+        names.collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(counted("/", Some(&a)), "jwt_gate.edge.provider.a_b.allowed");
+    assert_eq!(counted("/", Some(&b)), "jwt_gate.edge.provider.b.allowed");
+    assert_eq!(counted("/b", Some(&a)), "jwt_gate.edge.provider.b.denied_for.issuer_unknown");
+    assert_eq!(counted("/b", None), "jwt_gate.edge.provider.b.denied_for.token_missing");
+    assert_eq!(counted("/open", None), "");
 }

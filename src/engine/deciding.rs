@@ -58,11 +58,10 @@ impl Engine {
         if !permit.uses().is_empty() {
             return Decided::MustSpend(permit, budget);
         }
-        self.count(Counter::Allowed);
-        let (edits, token) = permit.into_parts();
+        let (edits, vouched) = permit.into_parts();
         let record = match reported {
             Some(denial) => self.record_reported(denial, arrived),
-            None => self.record_passed(token, arrived),
+            None => self.record_passed(vouched, arrived),
         };
         Decided::Allowed { edits, record, reported: reported.map(|denial| denial.reason) }
     }
@@ -151,10 +150,14 @@ impl Engine {
             Some(policy) => policy.manner(denial.provider, head),
             None => Manner { keys_unavailable_status: 503, ..Manner::default() },
         };
+        let by = denial.provider;
         let rejection = denial.into_rejection(head, manner);
         let reason = rejection.reason;
         self.count(Counter::Denied);
         self.count(Counter::DeniedFor(reason));
+        if let Some(provider) = by {
+            self.count(Counter::DeniedBy(provider, reason));
+        }
         if let Some(dropped) = self.log_limit.admit(self.now) {
             let mut line = format!("denied reason={} status={}", reason.code(), rejection.status);
             if dropped > 0 {

@@ -136,6 +136,8 @@ pub struct FetchRequest {
 pub enum Counter {
     /// Requests let through.
     Allowed,
+    /// The same, with a token of this provider.
+    AllowedBy(ProviderIndex),
     /// Requests refused.
     Denied,
     /// Requests for which a key was used that only the library serves, since arithmetic of our own
@@ -143,6 +145,8 @@ pub enum Counter {
     DistrustedKey,
     /// Requests refused, by reason.
     DeniedFor(Reason),
+    /// The same, by this provider.
+    DeniedBy(ProviderIndex, Reason),
     /// Fetches that brought no keys.
     FetchFailed,
     /// Fetches that brought keys.
@@ -238,12 +242,14 @@ impl Counter {
     /// The end of the counter's name.
     pub(super) fn name(self) -> String {
         match self {
-            Self::Allowed => "allowed".to_owned(),
+            Self::Allowed | Self::AllowedBy(_) => "allowed".to_owned(),
             Self::CacheHit => "jwt_cache_hit".to_owned(),
             Self::CacheMiss => "jwt_cache_miss".to_owned(),
             Self::Denied => "denied".to_owned(),
             Self::DistrustedKey => "distrusted_key".to_owned(),
-            Self::DeniedFor(reason) => format!("denied_for.{}", reason.code()),
+            Self::DeniedFor(reason) | Self::DeniedBy(_, reason) => {
+                format!("denied_for.{}", reason.code())
+            }
             Self::FetchFailed => "jwks_fetch_failed".to_owned(),
             Self::FetchSucceeded => "jwks_fetch_success".to_owned(),
             Self::Of(_, event) => match event {

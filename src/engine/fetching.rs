@@ -348,6 +348,14 @@ impl Engine {
         }
     }
 
+    /// Of a decision by a provider. Its issuers, should it have several with keys of their own, are one
+    /// here: of a token that is refused, nobody may know whose it is.
+    pub(super) fn decision_metric_name(&self, provider: ProviderIndex, name: &str) -> String {
+        let own = self.policy.as_ref().map_or("", |policy| &policy.stat_prefix);
+        let provider = plain(self.provider(provider).map_or("?", |found| &found.configured));
+        format!("jwt_gate.{own}provider.{provider}.{name}")
+    }
+
     pub(super) fn provider_name(&self, provider: ProviderIndex) -> &str {
         self.provider(provider).map_or("?", |found| &found.name)
     }

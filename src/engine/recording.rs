@@ -1,27 +1,32 @@
-//! What the access log is told of a decision.
-
-use std::rc::Rc;
+//! What the access log is told of a decision, and how it is counted.
 
 use crate::denial::{Denial, Reason};
 use crate::engine::Engine;
+use crate::engine::effect::Counter;
+use crate::policy::grant::Vouched;
 use crate::policy::record::RecordField;
 use crate::request::{RecordEntry, RequestEdit, RequestEdits};
 use crate::time::UnixTime;
 
 impl Engine {
-    /// Of a request that passes with this token.
+    /// Of a request that passes, and by whom.
     pub(super) fn record_passed(
-        &self,
-        token: Option<Rc<[RecordEntry]>>,
+        &mut self,
+        vouched: Option<Vouched>,
         arrived: UnixTime,
     ) -> RequestEdits {
+        self.count(Counter::Allowed);
         let mut entries = self.record("allow", None, arrived);
-        entries.extend(token.iter().flat_map(|own| own.iter().cloned()));
+        if let Some((provider, token)) = vouched {
+            self.count(Counter::AllowedBy(provider));
+            entries.extend(token.iter().cloned());
+        }
         self.as_edits(entries)
     }
 
     /// Of a request that passes, although it would be refused.
-    pub(super) fn record_reported(&self, denial: &Denial, arrived: UnixTime) -> RequestEdits {
+    pub(super) fn record_reported(&mut self, denial: &Denial, arrived: UnixTime) -> RequestEdits {
+        self.count(Counter::Allowed);
         self.as_edits(self.record_denial("report", denial, arrived))
     }
 

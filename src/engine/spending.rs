@@ -9,7 +9,7 @@
 use std::rc::Rc;
 
 use crate::denial::{Denial, Misuse, Reason};
-use crate::engine::effect::{Counter, Decision};
+use crate::engine::effect::Decision;
 use crate::engine::{Engine, RETRY_WHEN_CROWDED};
 use crate::policy::check::Budget;
 use crate::policy::evaluate::{Patience, Permit, Verdict};
@@ -109,13 +109,12 @@ impl Engine {
             }
         }
         let Spending { head, arrived, permit, refused, .. } = *spending;
-        self.count(Counter::Allowed);
-        let (mut edits, token) = permit.into_parts();
+        let (mut edits, vouched) = permit.into_parts();
         let live = reported.as_ref().map_or(Ok(&edits), |denial| Err(denial.reason));
         self.consult_shadow(&head, arrived, live, &refused);
         edits.extend(match &reported {
             Some(denial) => self.record_reported(denial, arrived),
-            None => self.record_passed(token, arrived),
+            None => self.record_passed(vouched, arrived),
         });
         Decision::Forward(edits)
     }

@@ -242,7 +242,7 @@ impl Evaluation<'_> {
             headers: known.edits.clone(),
             fixed: provider.outputs.fixed.clone(),
             parameters: known.parameters.clone(),
-            record: Some(Rc::clone(&known.record)),
+            vouched: Some((index, Rc::clone(&known.record))),
             taken: if provider.forward { Vec::new() } else { taken() },
             bearers: match self.policy.has_conditions {
                 true => vec![Bearer { provider: index, known: Rc::clone(known) }],

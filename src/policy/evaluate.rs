@@ -14,13 +14,13 @@ use crate::extract::TokenLocation;
 use crate::jwks::Keys;
 use crate::policy::authorization::Bearer;
 use crate::policy::check::Budget;
-use crate::policy::grant::{Every, Grant, Outcome};
+use crate::policy::grant::{Every, Grant, Outcome, Vouched};
 use crate::policy::requirement::{Otherwise, Requirement};
 use crate::policy::rewrite::Writes;
 use crate::policy::status::Standing;
 use crate::policy::verified_tokens::VerifiedTokens;
 use crate::policy::{Policy, ProviderIndex};
-use crate::request::{RecordEntry, RequestEdit, RequestEdits, RequestHead};
+use crate::request::{RequestEdit, RequestEdits, RequestHead};
 use crate::single_use::{Mark, Use};
 use crate::sorted;
 use crate::time::UnixTime;
@@ -91,7 +91,7 @@ pub enum Verdict {
 pub struct Permit {
     edits: RequestEdits,
     uses: Vec<Use>,
-    record: Option<Rc<[RecordEntry]>>,
+    vouched: Option<Vouched>,
 }
 
 impl Permit {
@@ -100,10 +100,9 @@ impl Permit {
         &self.uses
     }
 
-    /// What to change in the request before it goes on, and what the access log is told of its
-    /// tokens.
-    pub fn into_parts(self) -> (RequestEdits, Option<Rc<[RecordEntry]>>) {
-        (self.edits, self.record)
+    /// What to change in the request before it goes on, and who lets it pass.
+    pub fn into_parts(self) -> (RequestEdits, Option<Vouched>) {
+        (self.edits, self.vouched)
     }
 }
 
@@ -158,8 +157,8 @@ impl<'a> Evaluation<'a> {
     fn permit(self, mut grant: Grant, writes: Option<&Writes>, path: Option<Vec<u8>>) -> Permit {
         // A token that is there twice is used once.
         let uses = sorted::list(std::mem::take(&mut grant.uses));
-        let record = std::mem::take(&mut grant.record);
-        Permit { edits: self.edits(grant, writes, path), uses, record }
+        let vouched = grant.vouched.take();
+        Permit { edits: self.edits(grant, writes, path), uses, vouched }
     }
 
     /// `taken`: locations whose token an earlier requirement took; natively it is gone for later

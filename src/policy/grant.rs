@@ -4,10 +4,14 @@ use std::rc::Rc;
 
 use crate::denial::Denial;
 use crate::extract::TokenLocation;
+use crate::policy::ProviderIndex;
 use crate::policy::authorization::Bearer;
 use crate::policy::evaluate::Wanted;
 use crate::request::{RecordEntry, RequestEdit};
 use crate::single_use::Use;
+
+/// Whose token lets a request pass, and what the access log is told of it.
+pub type Vouched = (ProviderIndex, Rc<[RecordEntry]>);
 
 /// What a requirement, or one token, comes to.
 pub(super) enum Outcome {
@@ -27,9 +31,8 @@ pub(super) struct Grant {
     pub(super) taken: Vec<TokenLocation>,
     /// The tokens, where conditions look at them.
     pub(super) bearers: Vec<Bearer>,
-    /// What the access log is told of its token, of several the last: half of one and half of
-    /// another would be nobody.
-    pub(super) record: Option<Rc<[RecordEntry]>>,
+    /// Who lets it pass, of several the last: half of one and half of another would be nobody.
+    pub(super) vouched: Option<Vouched>,
     /// What is used up.
     pub(super) uses: Vec<Use>,
 }
@@ -42,7 +45,7 @@ impl Grant {
         self.taken.extend(other.taken);
         self.bearers.extend(other.bearers);
         self.uses.extend(other.uses);
-        self.record = other.record.or(self.record.take());
+        self.vouched = other.vouched.or(self.vouched.take());
     }
 }
 

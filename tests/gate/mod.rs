@@ -339,7 +339,12 @@ impl Gate {
         let name = detail.split_once(": ");
         match name.filter(|(name, _)| name.bytes().all(|o| o == b'-' || o.is_ascii_lowercase())) {
             Some(("counted", names)) => {
-                let counted = self.counted.iter().map(|counter| self.engine.counter_name(*counter));
+                // The same again for its provider would be in every example.
+                let is_own = |counter: &&Counter| {
+                    !matches!(counter, Counter::AllowedBy(_) | Counter::DeniedBy(..))
+                };
+                let counted = self.counted.iter().filter(is_own);
+                let counted = counted.map(|counter| self.engine.counter_name(*counter));
                 let mut counted: Vec<_> =
                     counted.map(|name| name.trim_start_matches("jwt_gate.").to_owned()).collect();
                 let mut names: Vec<_> = names.split(' ').map(str::to_owned).collect();

@@ -375,7 +375,7 @@ fn apply(headers: &[(String, String)], edits: RequestEdits) -> Vec<(String, Stri
                 headers.retain(|(own, _)| *own != name);
                 headers.push((name, text(value)));
             }
-            RequestEdit::ClearRouteCache | RequestEdit::State(..) => {}
+            RequestEdit::ClearRouteCache | RequestEdit::Record(..) | RequestEdit::State(..) => {}
         }
     }
     headers
