@@ -188,6 +188,7 @@ fn documents_name_only_what_exists() {
         "docs/dashboard.md",
         "docs/deploy.md",
         "docs/keys.md",
+        "docs/limits.md",
         "docs/mapping.md",
         "docs/performance.md",
         "docs/logout.md",

@@ -64,7 +64,10 @@ pub fn run(extent: Extent) -> Result<(), String> {
         if tools::has_subcommand("deny") {
             return run_cargo("deny check bans licenses sources", &[]);
         }
-        println!("      skipped: cargo-deny is not installed");
+        println!(
+            "      SKIPPED: licences, bans and sources of dependencies were not looked at, since \
+             cargo-deny is not installed (cargo install cargo-deny)"
+        );
         Ok(())
     })?;
     Ok(())

@@ -20,13 +20,14 @@ enum How {
 use How::{Own, Tests};
 
 /// What everybody runs.
-const SUITES: [(&str, How); 21] = [
+const SUITES: [(&str, How); 22] = [
     ("published vectors, natively", Tests(&["--test", "wycheproof"], &[])),
     ("published vectors, in Envoy's engine", Tests(&["--test", "probe"], &[])),
     (
         "RFC examples, keys, signatures",
         Tests(&["--test", "vectors", "--test", "jose", "--test", "x509"], &[]),
     ),
+    ("attacks, natively and in both Envoys", Tests(&["--test", "attacks"], &[])),
     ("arithmetic of our own", Tests(&["-p", "fast-verify"], &[])),
     (
         "decisions under a virtual clock",
