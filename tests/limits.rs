@@ -1,14 +1,7 @@
 //! What is bounded, and by how much: `docs/limits.md` lists every limit in the sources with its value and a
 //! test. Here are those of tokens, keys and configurations at their very edge; others are where what they
 //! bound is tested.
-#![expect(
-    clippy::arithmetic_side_effects,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    reason = "tests"
-)]
+#![expect(clippy::panic, clippy::print_stdout, clippy::unwrap_used, reason = "tests")]
 
 mod gate;
 

@@ -5,9 +5,6 @@
 //! the libraries made of it all. The module is built once more with the names of its functions.
 #![expect(
     clippy::arithmetic_side_effects,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
     clippy::print_stdout,
     clippy::unwrap_used,
     reason = "tests"

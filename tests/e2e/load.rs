@@ -194,7 +194,7 @@ impl Case {
     /// Holds an answer against what is right.
     fn check(&self, world: &World, answer: &Response) {
         let now = world.epoch.load(Ordering::SeqCst);
-        let calm = self.epoch == now && now % 2 == 0;
+        let calm = self.epoch == now && now.is_multiple_of(2);
         let unavailable =
             answer.status == 503 && answer.text() == "Jwks remote fetch is failed" && !calm;
         let may_pass = matches!(self.token, Token::Known | Token::Fresh);

@@ -124,14 +124,10 @@ fn traffic(
             connection = Some(Connection::open(address).unwrap());
         }
         let answer = connection.as_mut().unwrap().send(&request);
-        match answer {
-            Ok(answer) => {
-                assert!(expected.contains(&answer.status), "{number}: {}", answer.status);
-                if answer.header("connection").is_some() {
-                    connection = None;
-                }
-            }
-            Err(error) => panic!("{number}: {error}"),
+        let answer = answer.map_err(|error| format!("{number}: {error}")).unwrap();
+        assert!(expected.contains(&answer.status), "{number}: {}", answer.status);
+        if answer.header("connection").is_some() {
+            connection = None;
         }
     }
 }
