@@ -219,7 +219,7 @@ impl<'a> Worker<'a> {
             Decision::Wait => {
                 let expected = self.expected(&sent);
                 assert!(
-                    matches!(expected, Outcome::Unsure | Outcome::Later(_)),
+                    !matches!(expected, Outcome::Met(_) | Outcome::Absent | Outcome::Bad),
                     "waits, expected {expected:?}: {:?}",
                     sent.asked
                 );
@@ -375,7 +375,7 @@ fn apply(headers: &[(String, String)], edits: RequestEdits) -> Vec<(String, Stri
                 headers.retain(|(own, _)| *own != name);
                 headers.push((name, text(value)));
             }
-            RequestEdit::ClearRouteCache | RequestEdit::State(..) => {}
+            RequestEdit::ClearRouteCache | RequestEdit::Record(..) | RequestEdit::State(..) => {}
         }
     }
     headers
