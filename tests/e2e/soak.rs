@@ -212,6 +212,8 @@ fn memory_is_flat_over_key_rotations() {
     let server = serve(&issuer, None);
     let mut configuration = config("http");
     configuration["providers"]["p"]["remote_jwks"]["unknown_kid_cooldown"] = json!("0.1s");
+    // Full after a quarter, too.
+    configuration["providers"]["p"]["jwt_cache_config"] = json!({ "jwt_cache_size": 50 });
     let plan = Plan::new(configuration, server.addr().port());
     let mut bed = Plan { concurrency: 2, change: answers_itself, ..plan }.start();
     let before = vms(&bed);

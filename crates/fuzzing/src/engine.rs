@@ -219,7 +219,7 @@ impl<'a> Worker<'a> {
             Decision::Wait => {
                 let expected = self.expected(&sent);
                 assert!(
-                    matches!(expected, Outcome::Unsure | Outcome::Later(_)),
+                    !matches!(expected, Outcome::Met(_) | Outcome::Absent | Outcome::Bad),
                     "waits, expected {expected:?}: {:?}",
                     sent.asked
                 );

@@ -38,11 +38,13 @@ pub enum Outcome {
     Bad,
     /// Keys are missing: it waits, or is refused for that.
     Unsure,
-    /// It is met, if what it waits for turns out to be bad.
+    /// It is met, or waits for keys that cannot change that.
     Later(Vec<usize>),
+    /// There is no token, or it waits for keys that cannot change that.
+    LaterAbsent,
 }
 
-use Outcome::{Absent, Bad, Later, Met, Unsure};
+use Outcome::{Absent, Bad, Later, LaterAbsent, Met, Unsure};
 
 impl World<'_> {
     /// What becomes of a request.
@@ -107,24 +109,25 @@ impl World<'_> {
         allow_missing: bool,
         allow_failed: bool,
     ) -> Outcome {
-        let (mut unsure, mut bad) = (false, false);
+        let (mut unsure, mut waits, mut bad) = (false, false, false);
         for outcome in outcomes {
             match outcome {
-                Met(taken) if !unsure => return Met(taken),
+                Met(taken) if !unsure && !waits => return Met(taken),
                 Met(taken) | Later(taken) => return Later(taken),
                 Unsure => unsure = true,
+                LaterAbsent => waits = true,
                 Bad => bad = true,
                 Absent => {}
             }
         }
-        let allowed = allow_failed || (allow_missing && !bad);
-        match (unsure, allowed, bad) {
-            // What turns out to be bad is no longer missing.
-            (true, _, _) if allow_failed => Later(Vec::new()),
-            (true, _, _) => Unsure,
-            (false, true, _) => Met(Vec::new()),
-            (false, false, true) => Bad,
-            (false, false, false) => Absent,
+        let allowed = allow_failed || (allow_missing && !bad && !unsure);
+        match (allowed, unsure || waits) {
+            (true, true) => Later(Vec::new()),
+            (true, false) => Met(Vec::new()),
+            (false, true) if unsure || bad => Unsure,
+            (false, true) => LaterAbsent,
+            (false, false) if bad => Bad,
+            (false, false) => Absent,
         }
     }
 
@@ -137,7 +140,8 @@ impl World<'_> {
                     taken.extend(more);
                     later = true;
                 }
-                // It may be over already.
+                // It may wait before that.
+                Absent | LaterAbsent if later => return LaterAbsent,
                 _ if later => return Unsure,
                 other => return other,
             }
@@ -291,9 +295,10 @@ fn claims_are_good(
         let bare = text.trim_start_matches("https://");
         bare.strip_suffix('/').unwrap_or(bare).to_owned()
     };
+    // An empty list says nothing.
     let allowed = match audiences {
-        Some(own) => own,
-        None => &provider.audiences.0,
+        Some(own) if !own.is_empty() => own,
+        _ => &provider.audiences.0,
     };
     let allowed: Vec<_> = allowed.iter().map(|place| bare(AUDIENCES[*place])).collect();
     let is_allowed = |aud: &Value| aud.as_str().is_some_and(|aud| allowed.contains(&bare(aud)));
