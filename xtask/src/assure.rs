@@ -9,7 +9,7 @@ mod twice;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
+use std::process::{Command, ExitStatus};
 use std::time::Instant;
 
 use jwt_gate_demo::envoy::{self, OLDEST, PINNED};
@@ -131,18 +131,25 @@ impl Bench {
         arguments: &[&str],
         variables: &[(&str, String)],
     ) -> Result<(String, ExitStatus), String> {
+        let mut command = cargo(&workspace());
+        command
+            .args(arguments)
+            .envs(self.variables.iter().map(|(name, path)| (name, path)))
+            .envs(variables.iter().map(|(name, value)| (name, value)));
+        self.logged(name, &mut command)
+    }
+
+    /// Runs a command; what it said, and how it ended.
+    fn logged(&self, name: &str, command: &mut Command) -> Result<(String, ExitStatus), String> {
         let log = self.folder.join(format!("{}.log", name.replace([' ', ',', '/'], "-")));
         let file = fs::File::create(&log).map_err(|error| told(&log, &error))?;
         let same = file.try_clone().map_err(|error| told(&log, &error))?;
-        let status = cargo(&workspace())
-            .args(arguments)
-            .envs(self.variables.iter().map(|(name, path)| (name, path)))
-            .envs(variables.iter().map(|(name, value)| (name, value)))
+        let status = command
             .stdin(std::process::Stdio::null())
             .stdout(file)
             .stderr(same)
             .status()
-            .map_err(|error| format!("cannot run cargo: {error}"))?;
+            .map_err(|error| format!("cannot run it: {error}"))?;
         let text = fs::read(&log).map_err(|error| told(&log, &error))?;
         Ok((String::from_utf8_lossy(&text).into_owned(), status))
     }

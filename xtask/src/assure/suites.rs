@@ -1,6 +1,8 @@
 //! The suites, one line each: a new test target is a new line.
 
-use jwt_gate_demo::wasm::{cargo, workspace};
+use std::process::Command;
+
+use jwt_gate_demo::wasm::workspace;
 
 use super::{Bench, Found, twice};
 use crate::tools;
@@ -152,10 +154,8 @@ fn fuzzers(bench: &Bench) -> Result<Found, String> {
         "rsa_power",
         "token",
     ];
-    let is_there = cargo(&workspace())
-        .args(["+nightly", "fuzz", "--version"])
-        .output()
-        .is_ok_and(|output| output.status.success());
+    let is_there =
+        nightly().args(["fuzz", "--version"]).output().is_ok_and(|output| output.status.success());
     if !is_there {
         let why = "rustup toolchain install nightly, and cargo install cargo-fuzz".to_owned();
         return Ok(Found { skipped: Some(why), ..Found::default() });
@@ -170,8 +170,9 @@ fn fuzzers(bench: &Bench) -> Result<Found, String> {
     }
     let mut found = Found::default();
     for target in TARGETS {
-        let arguments = ["+nightly", "fuzz", "run", target, "--", seconds, "-rss_limit_mb=4096"];
-        let (text, status) = bench.cargo(&format!("fuzzer {target}"), &arguments, &[])?;
+        let arguments = ["fuzz", "run", target, "--", seconds, "-rss_limit_mb=4096"];
+        let name = format!("fuzzer {target}");
+        let (text, status) = bench.logged(&name, nightly().args(arguments))?;
         // `Done 12345 runs in 31 second(s)`
         let runs = text.lines().rev().find_map(|line| line.strip_prefix("Done "));
         let runs = runs.and_then(|rest| rest.split(' ').next()).and_then(|runs| runs.parse().ok());
@@ -182,6 +183,16 @@ fn fuzzers(bench: &Bench) -> Result<Found, String> {
         }
     }
     Ok(found)
+}
+
+/// The cargo of a nightly toolchain. What the one that called us told of itself is not for it.
+fn nightly() -> Command {
+    let mut command = Command::new("cargo");
+    command.arg("+nightly").current_dir(workspace());
+    for variable in ["CARGO", "RUSTC", "RUSTDOC", "RUSTUP_TOOLCHAIN"] {
+        command.env_remove(variable);
+    }
+    command
 }
 
 fn dependencies(bench: &Bench) -> Result<Found, String> {
