@@ -115,10 +115,9 @@ fn every_metric_is_told_and_exists() {
             let name = name.split('.').next().unwrap().to_owned();
             let is_lists = name.starts_with("revocation_") && name != "revocation_skipped";
             let is_new = if is_lists { of_lists.insert(name) } else { told.insert(name) };
-            assert!(
-                is_new || row[0].contains("waited") || row[0].contains("jwks_fetch"),
-                "{row:?}"
-            );
+            // Counted for all, and for each provider.
+            let both = ["waited", "jwks_fetch", "`allowed`", "`denied_for"];
+            assert!(is_new || both.iter().any(|one| row[0].contains(one)), "{row:?}");
         }
     }
     let exist: BTreeSet<_> = counters.union(&gauges).cloned().collect();

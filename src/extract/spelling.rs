@@ -4,25 +4,33 @@
 use std::borrow::Cow;
 
 /// Whether some backend may read this name of a header as that one: CGI and its heirs make `_` of `-`
-/// (RFC 3875 section 4.1.18). Both are in lower case.
+/// (RFC 3875 section 4.1.18), some of all that is neither letter nor digit. Both are in lower case.
 pub(super) fn header_reads_as(name: &[u8], own: &[u8]) -> bool {
-    let fold = |octet: &u8| if *octet == b'_' { b'-' } else { *octet };
+    let fold = |octet: &u8| match octet {
+        // HTTP/2's own names are no headers.
+        octet if octet.is_ascii_alphanumeric() || *octet == b':' => *octet,
+        _ => b'-',
+    };
     name.len() == own.len() && name.iter().map(fold).eq(own.iter().map(fold))
 }
 
 /// Whether some backend may read this name of a parameter or cookie, undecoded, as that one, decoded:
-/// with blanks or brackets around it, with a subscript (`name[]`), cut off at an octet zero, or, as PHP
+/// as it stands, with blanks or brackets around it, with a subscript (`name[]`), cut off at an octet zero, or, as PHP
 /// does, with `_` for what else names of variables cannot hold.
 pub(super) fn reads_as(name: &[u8], own: &[u8]) -> bool {
-    reads(name, |read| read.eq(own.iter().map(fold)))
+    name == own
+        || *percent_decode(name) == *own
+        || reads(name, |read| read.eq(own.iter().map(fold)))
 }
 
 /// The same for backends whose names of parameters have no case, such as ASP.NET.
 pub(super) fn reads_as_in_any_case(name: &[u8], own: &[u8]) -> bool {
-    reads(name, |read| {
-        read.map(|octet| octet.to_ascii_lowercase())
-            .eq(own.iter().map(|octet| fold(octet).to_ascii_lowercase()))
-    })
+    let is_same = percent_decode(name).eq_ignore_ascii_case(own);
+    is_same
+        || reads(name, |read| {
+            read.map(|octet| octet.to_ascii_lowercase())
+                .eq(own.iter().map(|octet| fold(octet).to_ascii_lowercase()))
+        })
 }
 
 fn reads(name: &[u8], is_own: impl Fn(&mut dyn Iterator<Item = u8>) -> bool) -> bool {
@@ -95,6 +103,10 @@ mod tests {
             assert!(!reads_as(name.as_bytes(), b"a_b"), "{name}");
         }
         assert!(header_reads_as(b"x_jwt", b"x-jwt") && header_reads_as(b"x-jwt", b"x_jwt"));
-        assert!(!header_reads_as(b"x.jwt", b"x-jwt") && !header_reads_as(b"xjwt", b"x-jwt"));
+        assert!(header_reads_as(b"x.jwt", b"x-jwt") && !header_reads_as(b"xjwt", b"x-jwt"));
+        for own in ["t[]", "a[b]", "t+", " t", "a%20b", "[", "t\0x"] {
+            assert!(reads_as(own.as_bytes(), own.as_bytes()), "{own}");
+            assert!(reads_as_in_any_case(own.as_bytes(), own.as_bytes()) || own.contains('%'));
+        }
     }
 }

@@ -57,7 +57,8 @@ impl TargetChange<'_> {
     /// Whether what stands between two `&` stays. It stays whole or goes whole: a part of it would be a
     /// parameter that nobody has judged. Some backends take `;` for a separator, too.
     fn stays(&self, pair: &[u8]) -> bool {
-        !pair.split(|octet| *octet == b';').any(|part| {
+        let parts = pair.split(|octet| *octet == b';');
+        !std::iter::once(pair).chain(parts).any(|part| {
             let (name, _) = split_param(part);
             self.taken.iter().any(|own| reads_as(name, own))
                 || self.ours.iter().any(|own| reads_as_in_any_case(name, own))

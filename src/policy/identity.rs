@@ -197,8 +197,9 @@ impl IdentityHeaders {
 fn canonical(name: &[u8]) -> Vec<u8> {
     name.iter()
         .map(|octet| match octet {
-            b'_' => b'-',
-            octet => octet.to_ascii_lowercase(),
+            octet if octet.is_ascii_alphanumeric() || *octet == b':' => octet.to_ascii_lowercase(),
+            // What CGI and its heirs make one character of.
+            _ => b'-',
         })
         .collect()
 }
