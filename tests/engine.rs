@@ -12,6 +12,7 @@ mod gate;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use jwt_gate::denial::Reason;
 use jwt_gate::engine::{
     Counter, Decision, Effect, Engine, FetchId, FetchRequest, KeyEvent, MAX_WAITING,
     MAX_WAITING_FOR_PROVIDER, Quantity, StreamId,
@@ -294,7 +295,9 @@ fn every_refusal_has_its_reason() {
         // An empty token is a header with the scheme only, which Envoy would have trimmed.
         let decision = gate.request(1, &[("authorization", &bearer(&token))]);
         assert_eq!(refused(&decision), (status, code), "{token}");
-        assert!(gate.counted.ends_with(&[Counter::Denied, gate.counted[gate.counted.len() - 1]]));
+        let reason = Reason::from_code(code).unwrap();
+        let counters = [Counter::Denied, Counter::DeniedFor(reason), Counter::DeniedBy(0, reason)];
+        assert!(gate.counted.ends_with(&counters), "{code}: {:?}", gate.counted);
     }
     assert_eq!(refused(&gate.request(1, &[])), (401, "token_missing"));
     for good in [

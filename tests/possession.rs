@@ -113,6 +113,7 @@ fn workers_share_what_was_used() {
             Counter::CacheHit,
             Counter::Denied,
             Counter::DeniedFor(jwt_gate::denial::Reason::from_code("token_replayed").unwrap()),
+            Counter::DeniedBy(0, jwt_gate::denial::Reason::from_code("token_replayed").unwrap()),
         ]
     );
 }
