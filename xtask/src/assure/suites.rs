@@ -86,7 +86,7 @@ const SUITES: [(&str, How); 22] = [
     ),
     (
         "memory over requests, good and hostile",
-        Tests(&["--test", "e2e", "--", "flat_over_mixed"], &[("JWT_GATE_SOAK_REQUESTS", "200000")]),
+        Tests(&["--test", "e2e", "--", "flat_over_mixed"], &[("JWT_GATE_SOAK_REQUESTS", "400000")]),
     ),
     (
         "memory over key rotations",
