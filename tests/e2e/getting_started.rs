@@ -44,7 +44,7 @@ fn the_steps_of_the_document_work() {
     fs::create_dir_all(&home).unwrap();
     let program = program();
     let preamble = format!(
-        "set -e\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\nexport PATH={}:{}:$PATH\nmodule={}\n",
+        "set -e\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\nexport PATH=\"{}:{}:$PATH\"\nmodule=\"{}\"\n",
         program.parent().unwrap().display(),
         envoy::find(PINNED).unwrap().path.parent().unwrap().display(),
         module().display(),
