@@ -12,9 +12,9 @@ use std::borrow::Cow;
 
 pub use crate::extract::cookie::cookies;
 use crate::extract::cookie::{all_cookies, cookie_pairs, cookies_in};
-use crate::extract::spelling::{header_reads_as, percent_decode, reads_as};
+use crate::extract::spelling::{percent_decode, reads_as};
 pub use crate::extract::target::{TargetChange, encoded_param, percent_encode};
-use crate::request::{RequestEdit, RequestHead};
+use crate::request::{RequestEdit, RequestHead, header_reads_as};
 
 /// A place in a request that may hold a token.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]

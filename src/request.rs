@@ -166,6 +166,17 @@ impl RequestHead {
     }
 }
 
+/// Whether some backend may read this name of a header as that one: CGI and its heirs make `_` of `-`
+/// (RFC 3875 section 4.1.18), some of all that is neither letter nor digit.
+pub fn header_reads_as(name: &[u8], own: &[u8]) -> bool {
+    let fold = |octet: &u8| match octet {
+        // HTTP/2's own names are no headers.
+        octet if octet.is_ascii_alphanumeric() || *octet == b':' => octet.to_ascii_lowercase(),
+        _ => b'-',
+    };
+    name.len() == own.len() && name.iter().map(fold).eq(own.iter().map(fold))
+}
+
 /// One change to a request.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum RequestEdit {
@@ -198,6 +209,18 @@ pub(crate) mod tests {
         let octets = |text: &str| text.as_bytes().to_vec();
         let fields = headers.iter().map(|(name, value)| (octets(name), octets(value)));
         RequestHead::new(fields.collect())
+    }
+
+    #[test]
+    fn names_of_headers_that_read_alike() {
+        for name in ["x-jwt", "x_jwt", "X-JWT", "x.jwt", "x~jwt"] {
+            assert!(header_reads_as(name.as_bytes(), b"x-jwt"), "{name}");
+            assert!(header_reads_as(b"X_Jwt", name.as_bytes()), "{name}");
+        }
+        for name in ["xjwt", "x-jw", "x--jwt", "x-jwt-", ":-jwt", "", "-path"] {
+            assert!(!header_reads_as(name.as_bytes(), b"x-jwt"), "{name}");
+        }
+        assert!(!header_reads_as(b":path", b"-path"));
     }
 
     #[test]

@@ -395,6 +395,7 @@ fn claims_against_the_request() {
     check(tenant(), json!("t"), "/", &[("x-tenant", "t"), ("x-tenant", "t")], Unclear);
     // Many backends read both names as one.
     check(tenant(), json!("t"), "/", &[("x-tenant", "t"), ("x_tenant", "u")], Unclear);
+    check(tenant(), json!("t"), "/", &[("x-tenant", "t"), ("x.tenant", "u")], Unclear);
     check(tenant(), json!("t"), "/", &[("x_tenant", "t")], Unclear);
     let listed =
         condition(&json!({ "claim": ["c"], "list_match": { "any": { "request_match": id() } } }));

@@ -6,7 +6,7 @@ use crate::authorize::Truth;
 use crate::config::condition as wire;
 use crate::config::path_template::PathTemplate;
 use crate::path;
-use crate::request::RequestHead;
+use crate::request::{RequestHead, header_reads_as};
 
 /// A part of the request.
 #[derive(Clone, Debug)]
@@ -25,9 +25,8 @@ pub(super) enum RequestPart {
 /// The value of a header that is there once, and under no name that a backend may take for the same:
 /// many read `x_tenant` and `x-tenant` as one.
 fn header<'h>(head: &'h RequestHead, name: &str) -> Option<&'h [u8]> {
-    let fold = |octet: u8| if octet == b'_' { b'-' } else { octet.to_ascii_lowercase() };
-    let is_same = |own: &[u8]| own.iter().copied().map(fold).eq(name.bytes().map(fold));
-    let (own, value) = only(head.headers().filter(|(own, _)| is_same(own)))?;
+    let alike = head.headers().filter(|(own, _)| header_reads_as(own, name.as_bytes()));
+    let (own, value) = only(alike)?;
     (own == name.as_bytes()).then_some(value)
 }
 

@@ -331,8 +331,13 @@ impl Engine {
         }
     }
 
+    /// A part of all names, with a dot behind it if there is one.
+    pub(super) fn stat_prefix(&self) -> &str {
+        self.policy.as_ref().map_or("", |policy| &policy.stat_prefix)
+    }
+
     pub(super) fn metric_name(&self, provider: Option<ProviderIndex>, name: &str) -> String {
-        let own = self.policy.as_ref().map_or("", |policy| &policy.stat_prefix);
+        let own = self.stat_prefix();
         match provider {
             Some(place) if self.is_list(place) => {
                 format!("jwt_gate.{own}{}", self.list_metric_name(place, name))
@@ -351,7 +356,7 @@ impl Engine {
     /// Of a decision by a provider. Its issuers, should it have several with keys of their own, are one
     /// here: of a token that is refused, nobody may know whose it is.
     pub(super) fn decision_metric_name(&self, provider: ProviderIndex, name: &str) -> String {
-        let own = self.policy.as_ref().map_or("", |policy| &policy.stat_prefix);
+        let own = self.stat_prefix();
         let provider = plain(self.provider(provider).map_or("?", |found| &found.configured));
         format!("jwt_gate.{own}provider.{provider}.{name}")
     }

@@ -77,7 +77,6 @@ impl Engine {
 
     /// Several gates in one chain would write over one another's.
     fn record_key(&self, key: &str) -> String {
-        let prefix = self.policy.as_ref().map(|policy| policy.stat_prefix.as_str());
-        format!("{}{key}", prefix.unwrap_or_default())
+        format!("{}{key}", self.stat_prefix())
     }
 }

@@ -1,18 +1,9 @@
-//! Names of headers, parameters and cookies as backends may read them: a second token, or an identity
-//! that the client sends, must not pass because its name is written otherwise.
+//! Names of parameters and cookies as backends may read them: a second token, or an identity that the
+//! client sends, must not pass because its name is written otherwise. Those of headers: [`header_reads_as`].
+//!
+//! [`header_reads_as`]: crate::request::header_reads_as
 
 use std::borrow::Cow;
-
-/// Whether some backend may read this name of a header as that one: CGI and its heirs make `_` of `-`
-/// (RFC 3875 section 4.1.18), some of all that is neither letter nor digit. Both are in lower case.
-pub(super) fn header_reads_as(name: &[u8], own: &[u8]) -> bool {
-    let fold = |octet: &u8| match octet {
-        // HTTP/2's own names are no headers.
-        octet if octet.is_ascii_alphanumeric() || *octet == b':' => *octet,
-        _ => b'-',
-    };
-    name.len() == own.len() && name.iter().map(fold).eq(own.iter().map(fold))
-}
 
 /// Whether some backend may read this name of a parameter or cookie, undecoded, as that one, decoded:
 /// as it stands, with blanks or brackets around it, with a subscript (`name[]`), cut off at an octet zero, or, as PHP
@@ -102,8 +93,6 @@ mod tests {
         for name in ["", "a", "ab", "a_bc", "xa_b", "a-b", "A_b", "%2561_b", "a_b=", "_"] {
             assert!(!reads_as(name.as_bytes(), b"a_b"), "{name}");
         }
-        assert!(header_reads_as(b"x_jwt", b"x-jwt") && header_reads_as(b"x-jwt", b"x_jwt"));
-        assert!(header_reads_as(b"x.jwt", b"x-jwt") && !header_reads_as(b"xjwt", b"x-jwt"));
         for own in ["t[]", "a[b]", "t+", " t", "a%20b", "[", "t\0x"] {
             assert!(reads_as(own.as_bytes(), own.as_bytes()), "{own}");
             assert!(reads_as_in_any_case(own.as_bytes(), own.as_bytes()) || own.contains('%'));

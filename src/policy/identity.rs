@@ -12,7 +12,7 @@ use crate::extract::encoded_param;
 use crate::jose::jws::VerifiedPayload;
 use crate::policy::rewrite::{fixed_headers, names};
 use crate::policy::{Provider, claim_value, protobuf_value};
-use crate::request::{RequestEdit, RequestHead};
+use crate::request::{RequestEdit, RequestHead, header_reads_as};
 use crate::sorted;
 
 /// The longest value of the header with the whole payload: what reads it, Envoy's `header_to_metadata`,
@@ -179,27 +179,15 @@ impl IdentityHeaders {
     pub fn of<'a>(providers: &'a [Provider], others: impl Iterator<Item = &'a String>) -> Self {
         let names = providers.iter().flat_map(|provider| provider.outputs.header_names());
         let names = names.chain(others);
-        Self(sorted::list(names.map(|name| canonical(name.as_bytes()))))
+        Self(sorted::list(names.map(|name| name.to_ascii_lowercase().into_bytes())))
     }
 
     /// The edits that strike clients' copies, whichever spelling they use: many backends read
     /// `x_user` and `x-user` as one header.
     pub fn strike(&self, head: &RequestHead) -> Vec<RequestEdit> {
-        if self.0.is_empty() {
-            return Vec::new();
-        }
-        let struck = head.headers().filter(|(name, _)| self.0.contains(&canonical(name)));
+        let is_ours = |name: &[u8]| self.0.iter().any(|own| header_reads_as(name, own));
+        let struck = head.headers().filter(|(name, _)| is_ours(name));
         let struck = sorted::list(struck.map(|(name, _)| name));
         struck.into_iter().map(|name| RequestEdit::Remove(name.to_vec())).collect()
     }
-}
-
-fn canonical(name: &[u8]) -> Vec<u8> {
-    name.iter()
-        .map(|octet| match octet {
-            octet if octet.is_ascii_alphanumeric() || *octet == b':' => octet.to_ascii_lowercase(),
-            // What CGI and its heirs make one character of.
-            _ => b'-',
-        })
-        .collect()
 }
