@@ -11,6 +11,7 @@ pub mod header;
 pub mod hmac_key;
 pub mod jwk;
 pub mod jws;
+mod roca;
 pub mod rsa_key;
 pub mod self_signed;
 pub mod signature;

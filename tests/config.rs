@@ -464,6 +464,15 @@ fn how_keys_are_fetched() {
             &format!("{at}.discovery.timeout: must be from 0.001s to 60s"),
         ],
     );
+    check(
+        discovered(
+            "https://i.test",
+            json!({"cluster": "c", "timeout": "5s", "clusters": {"K.test": "k", "k.test:443": "l"}}),
+        ),
+        &[&format!(
+            "{at}.discovery.clusters: names a host twice: capital letters and `:443` make no difference"
+        )],
+    );
     let mut pinned = good();
     pinned["providers"]["remote"]["local_jwks"] = json!({"inline_string": jwks()});
     pinned["providers"]["remote"]["local_jwks_is_fallback"] = json!(true);
@@ -849,6 +858,9 @@ fn several_issuers_and_their_mistakes() {
     let both = || json!(["https://a.example/x", "https://b.example:8443"]);
     check(several(both(), json!({ "cluster": "all" })), &[]);
     let clusters = json!({ "clusters": { "A.example": "a", "b.example:8443": "b" } });
+    check(several(both(), clusters), &[]);
+    // As addresses spell it: without the port that goes without saying.
+    let clusters = json!({ "clusters": { "a.example:443": "a", "b.example:8443": "b" } });
     check(several(both(), clusters), &[]);
     check(several(json!("https://a.example"), json!({})), &[]);
     let list = "providers.remote.issuers";

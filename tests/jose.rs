@@ -208,6 +208,12 @@ fn unusable_rsa_keys() {
     check_jwk(modulus([vec![0; 200], vec![0xff; 128]].concat()), JwkError::TooWeak);
     check_jwk(modulus([vec![0xff; 255], vec![0xfe]].concat()), JwkError::RsaModulus);
     check_jwk(modulus(vec![0xff; 1025]), JwkError::TooLarge);
+    let vectors = include_str!("data/wycheproof/json_web_crypto_test.json");
+    let vectors: Value = serde_json::from_str(vectors).unwrap();
+    let groups = vectors["testGroups"].as_array().unwrap();
+    let roca = groups.iter().find(|group| group["comment"] == "jws_rsa_roca_key").unwrap();
+    check_jwk(roca["public"].clone(), JwkError::RsaRoca);
+    assert!(Jwk::parse(&roca["public"], KeyStrength::WeakAllowed).is_ok());
     assert!(Jwk::parse(&modulus(vec![0xff; 1024]), KeyStrength::Required).is_ok());
 
     let weak = SigningKey::generate_rsa(Alg::RS256, "k", 1024);

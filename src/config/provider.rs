@@ -78,7 +78,8 @@ reference! {
         "clock_skew_seconds": Unsigned(0, u32::MAX), default("60"), unit("seconds");
         /// The same as a duration, where `"0s"` means none. Not beside `clock_skew_seconds`.
         "clock_skew": Time(Span::ANY), ours, default("see `clock_skew_seconds`");
-        /// Take RSA keys from 1024 bits (2048 otherwise) and HMAC secrets shorter than their hash.
+        /// Take RSA keys from 1024 bits (2048 otherwise) and those that can be factored (ROCA, CVE-2017-15361),
+        /// and HMAC secrets shorter than their hash.
         "allow_weak_keys": Flag, ours, default("false");
         /// Each token passes once.
         "single_use": Fields(&possession::SINGLE_USE), ours, default("not asked"), page("single-use.md");

@@ -82,8 +82,8 @@ reference! {
         /// The form of the metadata: OpenID Connect Discovery 1.0, or RFC 8414.
         "document": Choice(&["openid-configuration", "oauth-authorization-server"]), ours,
             default("first the one, then the other");
-        /// The clusters that lead to other hosts (with a port where the address has one), for a `jwks_uri`
-        /// that is not on the issuer's.
+        /// The clusters that lead to other hosts (with a port where the address has one; `:443` is the
+        /// same as none), for a `jwks_uri` that is not on the issuer's.
         "clusters": Map(&Text(Letters::SOME), 0), ours, default("none"),
             example("{ \"keys.example\": \"keys\" }");
     }
@@ -306,17 +306,23 @@ fn document(node: &Node<'_>) -> Option<Document> {
     }
 }
 
-/// Clusters by host, and port where the address has one.
+/// Clusters by host, and port where the address has one, spelt as addresses spell them.
 pub(super) fn clusters(node: Option<Node<'_>>) -> BTreeMap<String, String> {
-    let read = node.map(|node| {
-        let clusters = node.map(|node| node.non_empty_text());
-        if clusters.keys().any(|host| host.contains(['/', '@'])) {
-            node.error("expected hosts, with a port where the address has one");
-        }
-        clusters
-    });
-    let read = read.unwrap_or_default().into_iter();
-    sorted::map(read.filter_map(|(host, cluster)| Some((host.to_ascii_lowercase(), cluster?))))
+    let mut clusters = BTreeMap::new();
+    let Some(node) = node else { return BTreeMap::new() };
+    let written = node.map(|node| node.non_empty_text());
+    if written.keys().any(|host| host.contains(['/', '@'])) {
+        node.error("expected hosts, with a port where the address has one");
+    }
+    let count = written.len();
+    for (host, cluster) in written {
+        let plain = host.strip_suffix(":443").unwrap_or(&host).to_ascii_lowercase();
+        clusters.insert(plain, cluster);
+    }
+    if clusters.len() < count {
+        node.error("names a host twice: capital letters and `:443` make no difference");
+    }
+    sorted::map(clusters.into_iter().filter_map(|(host, cluster)| Some((host, cluster?))))
 }
 
 /// `core.v3.HeaderValue`.

@@ -18,6 +18,7 @@ use crate::jose::ec_key::EcKey;
 use crate::jose::ed_key::EdKey;
 use crate::jose::hmac_key::HmacKey;
 pub use crate::jose::jwk::issuer::KeyIssuers;
+use crate::jose::roca;
 use crate::jose::rsa_key::RsaKey;
 use crate::jose::signature::{BadSignature, VerifyingKey};
 use crate::jose::table_memory::TableMemory;
@@ -38,7 +39,8 @@ pub enum KeyStrength {
     /// RSA from 2048 bits, HMAC secrets as long as their hash.
     #[default]
     Required,
-    /// `allow_weak_keys`: RSA from 1024 bits, HMAC secrets of any length but zero.
+    /// `allow_weak_keys`: RSA from 1024 bits and however it was made, HMAC secrets of any length but
+    /// zero.
     WeakAllowed,
 }
 
@@ -83,6 +85,8 @@ pub enum JwkError {
     RsaExponent,
     /// The RSA modulus is even or otherwise unusable.
     RsaModulus,
+    /// The RSA modulus can be factored (ROCA), and weak keys are not allowed.
+    RsaRoca,
     /// The key is larger than is sensible.
     TooLarge,
     /// The key is too short, and weak keys are not allowed.
@@ -106,6 +110,7 @@ impl JwkError {
             Self::PrivatePart => "private_part",
             Self::RsaExponent => "rsa_exponent",
             Self::RsaModulus => "rsa_modulus",
+            Self::RsaRoca => "rsa_roca",
             Self::TooLarge => "too_large",
             Self::TooWeak => "too_weak",
         }
@@ -130,6 +135,9 @@ impl fmt::Display for JwkError {
             Self::PrivatePart => f.write_str("the private half of the key is published with it"),
             Self::RsaExponent => f.write_str("`e` must be 3 or 65537"),
             Self::RsaModulus => f.write_str("`n` is not a usable modulus"),
+            Self::RsaRoca => {
+                f.write_str("`n` can be factored: CVE-2017-15361 (see `allow_weak_keys`)")
+            }
             Self::TooLarge => f.write_str("the key is too large"),
             Self::TooWeak => f.write_str("the key is too short (`allow_weak_keys` would take it)"),
         }
@@ -313,6 +321,9 @@ fn rsa_public_key(
         KeyStrength::Required => MIN_RSA_BITS,
         KeyStrength::WeakAllowed => MIN_WEAK_RSA_BITS,
     };
+    if strength == KeyStrength::Required && roca::was_made_badly(modulus) {
+        return Err(JwkError::RsaRoca);
+    }
     let modulus = BoxedUint::from_be_slice_vartime(modulus);
     if (modulus.bits_vartime() as usize) < least {
         return Err(JwkError::TooWeak);

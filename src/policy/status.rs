@@ -23,7 +23,6 @@ use crate::jwks::source::{Address, Source};
 use crate::policy::provider::{MAX_KEY_WAIT, MIN_KEY_WAIT};
 use crate::policy::{Provider, ProviderIndex, RemoteKeys};
 use crate::revocation::logouts::Logouts;
-use crate::sorted;
 use crate::time::UnixTime;
 
 /// Default `cache_duration`.
@@ -74,14 +73,7 @@ impl<'a> Reference<'a> {
 }
 
 impl StatusLists {
-    pub(super) fn compile(
-        mut wire: config::status_list::StatusLists,
-        sharing: &KeySharing,
-    ) -> Self {
-        // As addresses spell their hosts, which are all `https`.
-        let clusters = std::mem::take(&mut wire.clusters).into_iter();
-        let plain = |host: String| host.strip_suffix(":443").map(str::to_owned).unwrap_or(host);
-        wire.clusters = sorted::map(clusters.map(|(host, cluster)| (plain(host), cluster)));
+    pub(super) fn compile(wire: config::status_list::StatusLists, sharing: &KeySharing) -> Self {
         Self { wire, shared: (!sharing.disabled).then(|| sharing.secret.clone()) }
     }
 

@@ -99,6 +99,11 @@ fn trees() -> Vec<Scene> {
         ("tree: nested", any(json!([all(json!([name("a"), name("b")])), only("special")]))),
         ("tree: audience api", only("api")),
         ("tree: audience other", only("other")),
+        ("tree: audiences absent", json!({ "provider_and_audiences": { "provider_name": "a" } })),
+        (
+            "tree: audiences empty",
+            json!({ "provider_and_audiences": { "provider_name": "a", "audiences": [] } }),
+        ),
     ];
     let good = |name: &str| KEYS["ES256"].sign(&claims(json!({ "iss": name })));
     let cut = |token: String| format!("{}AAAA", &token[..token.len() - 4]);

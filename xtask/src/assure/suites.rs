@@ -1,6 +1,8 @@
 //! The suites, one line each: a new test target is a new line.
 
+use std::num::NonZero;
 use std::process::Command;
+use std::thread::{self, ScopedJoinHandle};
 
 use jwt_gate_demo::wasm::workspace;
 
@@ -103,7 +105,7 @@ const SUITES: [(&str, How); 22] = [
     ("dependencies: bans, licences, sources", Own(dependencies)),
 ];
 
-/// Longer runs of the same; these take about two hours.
+/// Longer runs of the same: under an hour, beside nine of the fuzzers, divided by the processors.
 const LONG: [(&str, &str); 5] = [
     ("JWT_GATE_SOAK_REQUESTS", "1000000"),
     ("JWT_GATE_SOAK_ROTATIONS", "1000"),
@@ -140,14 +142,14 @@ impl Suite {
     }
 }
 
-/// The fuzz targets themselves, where there are a nightly compiler and cargo-fuzz: a minute each, or an
-/// hour.
+/// The fuzz targets themselves, where there are a nightly compiler and cargo-fuzz: half a minute each, or an
+/// hour, as many at once as there are processors.
 fn fuzzers(bench: &Bench) -> Result<Found, String> {
     const TARGETS: [&str; 9] = [
+        "engine",
         "configuration",
         "ecdsa_verify",
         "ed25519_verify",
-        "engine",
         "jwks",
         "pairs",
         "paths",
@@ -160,7 +162,6 @@ fn fuzzers(bench: &Bench) -> Result<Found, String> {
         let why = "rustup toolchain install nightly, and cargo install cargo-fuzz".to_owned();
         return Ok(Found { skipped: Some(why), ..Found::default() });
     }
-    let seconds = if bench.long { "-max_total_time=3600" } else { "-max_total_time=30" };
     let corpus = workspace().join("fuzz/corpus");
     let corpus = corpus.to_str().ok_or("the folder's name is not UTF-8")?;
     let seeds = ["run", "-q", "-p", "jwt-gate-fuzzing", "--bin", "seeds", "--", corpus];
@@ -168,21 +169,42 @@ fn fuzzers(bench: &Bench) -> Result<Found, String> {
     if !written.success() {
         return Err("the seeds cannot be written".to_owned());
     }
+    let (_, built) = bench.logged("fuzzers", nightly().args(["fuzz", "build"]))?;
+    if !built.success() {
+        return Err("they cannot be built".to_owned());
+    }
     let mut found = Found::default();
-    for target in TARGETS {
-        let arguments = ["fuzz", "run", target, "--", seconds, "-rss_limit_mb=4096"];
-        let name = format!("fuzzer {target}");
-        let (text, status) = bench.logged(&name, nightly().args(arguments))?;
-        // `Done 12345 runs in 31 second(s)`
-        let runs = text.lines().rev().find_map(|line| line.strip_prefix("Done "));
-        let runs = runs.and_then(|rest| rest.split(' ').next()).and_then(|runs| runs.parse().ok());
-        found.cases += runs.unwrap_or(0_u64);
-        if !status.success() || runs.is_none() {
-            found.failed += 1;
-            found.remark += &format!("{target}; ");
+    let at_once = thread::available_parallelism().map_or(1, NonZero::get);
+    for targets in TARGETS.chunks(at_once) {
+        let runs: Vec<_> = thread::scope(|scope| {
+            let runs: Vec<_> =
+                targets.iter().map(|target| scope.spawn(|| fuzz(bench, target))).collect();
+            runs.into_iter().map(ScopedJoinHandle::join).collect()
+        });
+        for (target, runs) in targets.iter().zip(runs) {
+            match runs {
+                Ok(Ok(runs)) => found.cases += runs,
+                _ => {
+                    found.failed += 1;
+                    found.remark += &format!("{target}; ");
+                }
+            }
         }
     }
     Ok(found)
+}
+
+/// Lets the fuzzer look for what breaks this target; how many cases it tried, if nothing did.
+fn fuzz(bench: &Bench, target: &str) -> Result<u64, String> {
+    let seconds = if bench.long { "-max_total_time=3600" } else { "-max_total_time=30" };
+    // Slow targets would never get to inputs of a sensible length otherwise.
+    let options = [seconds, "-rss_limit_mb=4096", "-len_control=0"];
+    let arguments = [&["fuzz", "run", target, "--"], &options[..]].concat();
+    let (text, status) = bench.logged(&format!("fuzzer {target}"), nightly().args(arguments))?;
+    // `Done 12345 runs in 31 second(s)`
+    let runs = text.lines().rev().find_map(|line| line.strip_prefix("Done "));
+    let runs = runs.and_then(|rest| rest.split(' ').next()).and_then(|runs| runs.parse().ok());
+    runs.filter(|_| status.success()).ok_or_else(|| "it found something, or did not run".to_owned())
 }
 
 /// The cargo of a nightly toolchain. What the one that called us told of itself is not for it.
