@@ -38,7 +38,7 @@ use crate::policy::evaluate::{Patience, Wanted};
 use crate::policy::status::Statuses;
 use crate::policy::verified_tokens::VerifiedTokens;
 use crate::policy::{Policy, RemoteList};
-use crate::request::{PropertyPath, RequestHead};
+use crate::request::{Fields, PropertyPath, RequestHead};
 use crate::time::UnixTime;
 
 /// `Retry-After` for requests that find no room to wait.
@@ -185,6 +185,11 @@ impl Engine {
     /// What requests must come with beside their headers.
     pub fn properties(&self) -> Vec<PropertyPath> {
         self.policy.as_ref().map(Policy::all_properties).unwrap_or_default()
+    }
+
+    /// The names of the trailers of a request that must not reach the backend.
+    pub fn struck_trailers(&self, trailers: &Fields) -> Vec<Vec<u8>> {
+        self.policy.as_ref().map(|policy| policy.struck_trailers(trailers)).unwrap_or_default()
     }
 
     /// The name of a counter; Envoy shows it behind `wasmcustom.`.

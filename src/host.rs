@@ -313,7 +313,7 @@ fn host_failed(error: HostError) -> Rejection {
 fn apply(edits: &[RequestEdit]) -> Result<(), HostError> {
     edits.iter().try_for_each(|edit| match edit {
         RequestEdit::Add(name, value) => abi::add_header(name, value),
-        RequestEdit::Remove(name) => abi::remove_header(name),
+        RequestEdit::Remove(name) => abi::remove(MapType::HttpRequestHeaders, name),
         RequestEdit::Replace(name, value) => abi::replace_header(name, value),
         RequestEdit::ClearRouteCache => abi::clear_route_cache(),
         RequestEdit::State(key, text) => set_state(key, text),

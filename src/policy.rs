@@ -32,6 +32,7 @@ mod state_rules;
 pub mod status;
 mod step_up;
 pub mod trace;
+mod trailers;
 pub mod verified_tokens;
 
 use std::rc::Rc;

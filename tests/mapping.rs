@@ -176,6 +176,20 @@ fn clients_copies_never_pass() {
     assert_eq!(gate.ask("/f?a=1", None, &spoofed), "x-f: f");
 }
 
+/// HTTP would take them off (RFC 9110 section 5.5), and another name would be left.
+#[test]
+fn blanks_around_a_claim_are_not_lost() {
+    for format in ["base64_json", "json", "csv", "repeated"] {
+        let mut gate = of_provider(json!({ "claim_to_headers": [
+            { "header_name": "x-a", "claim_name": "a", "value_format": format }] }));
+        for bad in [" admin", "admin ", "\tadmin", "admin\t", "\u{a0}admin", " ", "\t"] {
+            let claims = json!({ "a": bad }).to_string();
+            assert_eq!(gate.ask("/", Some(&claims), &[]), "unchanged", "{format} {claims}");
+        }
+        assert_eq!(gate.ask("/", Some(r#"{"a": "an admin"}"#), &[]), "x-a: an admin");
+    }
+}
+
 #[test]
 fn lists_read_as_what_they_are() {
     for format in ["csv", "repeated"] {
@@ -420,6 +434,24 @@ fn the_new_path_is_what_is_authorized() {
     let other = r#"{"ts": ["a"], "t": "b"}"#;
     assert_eq!(gate.ask("/t/a/x", Some(other), &[]), "403 claims_not_allowed");
     assert_eq!(gate.ask("/t/a/x", Some(r#"{"ts": ["a", "b"], "t": "b"}"#), &[]), "/t/b/x");
+    // What another alternative lets pass there is not what this token may do.
+    let condition = json!({ "claim": "ts", "list_match": { "any": { "request_match": { "path_variable": "t" } } } });
+    for other in [
+        json!({ "allow_missing_or_failed": {} }),
+        json!({ "provider_name": "q" }),
+        json!({ "provider_name": "q", "authorization": { "claim": "t", "string_match": { "exact": "b" } } }),
+    ] {
+        let either = json!({ "requires": { "requires_any": { "requirements": [
+            { "provider_name": "p", "authorization": condition }, other] } },
+            "claim_to_path": [{ "path_variable": "t", "claim_name": "t" }] });
+        let mut gate = with_segments(json!([rule("/t/{t}/x", either)]), json!({}));
+        let second = gate.key.sign(&json!({ "t": "b" }));
+        let q = [("x-q", second.as_str())];
+        let token = r#"{"ts": ["a"], "t": "b"}"#;
+        assert_eq!(gate.ask("/t/a/x", Some(token), &q), "403 claims_not_allowed", "{other}");
+        let token = r#"{"ts": ["a", "b"], "t": "b"}"#;
+        assert_eq!(gate.ask("/t/a/x", Some(token), &q), "/t/b/x", "{other}");
+    }
     let maybe = json!({ "requires": { "allow_missing": {} },
         "claim_to_path": [{ "path_variable": "t", "claim_name": "t" }] });
     let mut gate = with_segments(json!([rule("/t/{t}/x", maybe)]), json!({}));

@@ -175,12 +175,10 @@ pub(super) fn add_header(name: &str, value: &[u8]) -> Checked {
     })
 }
 
-/// Removes a request header.
-pub(super) fn remove_header(name: &[u8]) -> Checked {
+/// Removes a header or trailer of a request.
+pub(super) fn remove(map: MapType, name: &[u8]) -> Checked {
     // SAFETY: see the module.
-    checked(unsafe {
-        proxy_remove_header_map_value(MapType::HttpRequestHeaders as u32, name.as_ptr(), name.len())
-    })
+    checked(unsafe { proxy_remove_header_map_value(map as u32, name.as_ptr(), name.len()) })
 }
 
 /// Replaces a request header.

@@ -6,6 +6,7 @@ use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, BufferType, MapType};
 
 use crate::engine::{Decision, MAX_BODY, StreamId};
+use crate::host::abi::HostError;
 use crate::host::{Gate, abi, apply, host_failed, reject, serve};
 use crate::request::RequestHead;
 
@@ -62,6 +63,12 @@ impl Stream {
         self.passage = Passage::Refused;
         self.gate.carry_out();
         serve(&served);
+    }
+
+    fn strike_trailers(&self) -> Result<(), HostError> {
+        let trailers = abi::headers(MapType::HttpRequestTrailers)?;
+        let struck = self.gate.engine.borrow().struck_trailers(&trailers);
+        struck.iter().try_for_each(|name| abi::remove(MapType::HttpRequestTrailers, name))
     }
 
     /// The answer to a callback after the headers. With `allow_on_headers_stop_iteration`, Envoy
@@ -137,6 +144,10 @@ impl HttpContext for Stream {
 
     fn on_http_request_trailers(&mut self, _trailers: usize) -> Action {
         self.receive(MAX_BODY, true);
-        self.go_on()
+        match self.strike_trailers() {
+            Ok(()) => self.go_on(),
+            // It ends with the proxy's timeout: nothing can be answered any more, nor must this pass.
+            Err(_) => Action::Pause,
+        }
     }
 }

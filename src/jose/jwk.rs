@@ -321,12 +321,13 @@ fn rsa_public_key(
         KeyStrength::Required => MIN_RSA_BITS,
         KeyStrength::WeakAllowed => MIN_WEAK_RSA_BITS,
     };
-    if strength == KeyStrength::Required && roca::was_made_badly(modulus) {
-        return Err(JwkError::RsaRoca);
-    }
-    let modulus = BoxedUint::from_be_slice_vartime(modulus);
+    let octets = modulus;
+    let modulus = BoxedUint::from_be_slice_vartime(octets);
     if (modulus.bits_vartime() as usize) < least {
         return Err(JwkError::TooWeak);
+    }
+    if strength == KeyStrength::Required && roca::was_made_badly(octets) {
+        return Err(JwkError::RsaRoca);
     }
     let exponent = BoxedUint::from_be_slice_vartime(exponent);
     RsaPublicKey::new_with_size_limits(modulus, exponent, least..=MAX_RSA_BITS)

@@ -48,7 +48,9 @@ pub(super) fn header_values(
         }
         (_, value) => one(text_of(value, || payload.member_text(claim))),
     };
-    texts.into_iter().filter(|text| is_plain(text)).map(String::into_bytes).collect()
+    // Blanks around a value are not part of it (RFC 9110 section 5.5): ` admin` would read as `admin`.
+    let reads_as_it_is = |text: &String| is_plain(text) && text.trim().len() == text.len();
+    texts.into_iter().filter(reads_as_it_is).map(String::into_bytes).collect()
 }
 
 /// The elements of a list; a scalar counts as a list of one. None if one of them could be read as

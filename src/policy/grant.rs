@@ -38,6 +38,12 @@ pub(super) struct Grant {
 }
 
 impl Grant {
+    /// Whether these tokens, and no others, were what met the requirement.
+    pub(super) fn is_by(&self, bearers: &[Bearer]) -> bool {
+        let whose = |bearer: &Bearer| (bearer.provider, bearer.known.token.clone());
+        self.bearers.iter().map(whose).eq(bearers.iter().map(whose))
+    }
+
     fn join(&mut self, other: Self) {
         self.headers.extend(other.headers);
         self.fixed.extend(other.fixed);

@@ -182,11 +182,15 @@ impl IdentityHeaders {
         Self(sorted::list(names.map(|name| name.to_ascii_lowercase().into_bytes())))
     }
 
+    /// Whether clients may not send a header of this name, as some backends read it.
+    pub fn has(&self, name: &[u8]) -> bool {
+        self.0.iter().any(|own| header_reads_as(name, own))
+    }
+
     /// The edits that strike clients' copies, whichever spelling they use: many backends read
     /// `x_user` and `x-user` as one header.
     pub fn strike(&self, head: &RequestHead) -> Vec<RequestEdit> {
-        let is_ours = |name: &[u8]| self.0.iter().any(|own| header_reads_as(name, own));
-        let struck = head.headers().filter(|(name, _)| is_ours(name));
+        let struck = head.headers().filter(|(name, _)| self.has(name));
         let struck = sorted::list(struck.map(|(name, _)| name));
         struck.into_iter().map(|name| RequestEdit::Remove(name.to_vec())).collect()
     }

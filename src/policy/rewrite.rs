@@ -163,11 +163,14 @@ impl Evaluation<'_> {
         }
         let seen = Evaluation { head: &head, ..self };
         if !asked.requirement.conditions().is_empty() {
-            // The requirement's own conditions may look at the path, too. Its tokens are known by now.
+            // The requirement's own conditions may look at the path, too. Its tokens are known by now, and
+            // it is by the same that it must be met: what they do to the request was found out before.
             match seen.meet(asked.requirement, &[]) {
-                Outcome::Met(_) => {}
+                Outcome::Met(grant) if grant.is_by(bearers) => {}
                 Outcome::Failed(denial) => return Err(denial),
-                Outcome::Waiting(_) => return Err(Reason::ClaimsNotAllowed.into()),
+                Outcome::Met(_) | Outcome::Waiting(_) => {
+                    return Err(Reason::ClaimsNotAllowed.into());
+                }
             }
         }
         seen.authorize(asked, bearers)?;

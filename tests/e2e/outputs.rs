@@ -1,10 +1,16 @@
 //! What verified tokens become besides headers: filter state, other routes, counters.
 
-use jwt_gate_demo::http::Request;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use jwt_gate_demo::bootstrap::cluster;
+use jwt_gate_demo::http::{Connection, Request};
 use jwt_gate_demo::keys::{Alg, SigningKey, jwks};
 use serde_json::{Value, json};
 
-use crate::bed::{Bed, Plan, eventually, in_both, seen};
+use crate::bed::{Bed, Plan, any_port, eventually, in_both, seen};
 
 const LOG: &str = "state: %FILTER_STATE(wasm.jwt_gate.payload:PLAIN)% \
                    %FILTER_STATE(wasm.jwt_gate.header:PLAIN)% \
@@ -352,4 +358,69 @@ fn clients_write_nothing(version: &'static str) {
     }
     // Envoy itself refuses a fragment.
     assert_eq!(bed.send(&Request::get("/open#?tenant=evil")).status, 400);
+}
+
+in_both!(trailers_say_nothing_of_the_caller);
+/// Some backends add trailers to the headers, so clients cannot say there who they are, either.
+fn trailers_say_nothing_of_the_caller(version: &'static str) {
+    let (backend, seen) = recorder();
+    let key = SigningKey::generate(Alg::ES256, "k");
+    let mut own = provider(&key);
+    own["from_headers"] = json!([{ "name": "x-jwt" }]);
+    let configuration = json!({
+        "providers": { "p": own },
+        "rules": [{ "match": { "prefix": "/open" } },
+            { "match": { "prefix": "/" }, "requires": { "provider_name": "p" } }],
+    });
+    let mut plan = Plan { version, ..Plan::new(configuration, 1) };
+    let mut recorder = cluster("recorder", "127.0.0.1", backend.port(), None);
+    const OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+    recorder["typed_extension_protocol_options"] = json!({ OPTIONS: {
+        "@type": format!("type.googleapis.com/{OPTIONS}"),
+        "explicit_http_config": { "http_protocol_options": { "enable_trailers": true } },
+    } });
+    plan.clusters.push(recorder);
+    plan.change = |manager| {
+        manager["http_protocol_options"] = json!({ "enable_trailers": true });
+        let routes = &mut manager["route_config"]["virtual_hosts"][0]["routes"];
+        *routes = json!([{ "match": { "prefix": "/" }, "route": { "cluster": "recorder" } }]);
+    };
+    let bed = plan.start();
+    let good = key.sign(&json!({ "sub": "alice", "tier": "tin" }));
+    for path in ["/open", "/"] {
+        let octets = format!(
+            "POST {path} HTTP/1.1\r\nhost: h\r\nx-jwt: {good}\r\ntransfer-encoding: chunked\r\n\r\n\
+             2\r\nhi\r\n0\r\nx-tier: gold\r\nX_Tier: gold\r\nx-jwt: a.b.c\r\nx_jwt: a.b.c\r\n\
+             x-checksum: 7\r\n\r\n"
+        );
+        let mut connection = Connection::open(bed.address).unwrap();
+        let answer = connection.send_octets(octets.as_bytes(), "POST", Duration::from_secs(10));
+        assert_eq!(answer.unwrap().status, 200, "{path}");
+        let seen = seen.recv_timeout(Duration::from_secs(10)).unwrap();
+        let (_, trailers) = seen.split_once("\r\n0\r\n").unwrap();
+        assert_eq!(trailers, "x-checksum: 7\r\n\r\n", "{path}");
+    }
+}
+
+/// A backend that tells all octets of each request, which must end with trailers.
+fn recorder() -> (SocketAddr, Receiver<String>) {
+    let listener = TcpListener::bind(any_port()).unwrap();
+    let address = listener.local_addr().unwrap();
+    let (tell, told) = channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let mut seen = String::new();
+            let mut buffer = [0; 4096];
+            while !seen.split_once("\r\n0\r\n").is_some_and(|(_, end)| end.ends_with("\r\n\r\n")) {
+                let Ok(count @ 1..) = stream.read(&mut buffer) else { break };
+                seen += &String::from_utf8_lossy(&buffer[..count]);
+            }
+            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+            if stream.write_all(answer).is_err() || tell.send(seen).is_err() {
+                return;
+            }
+        }
+    });
+    (address, told)
 }

@@ -8,6 +8,8 @@ use crate::Scene;
 
 pub(super) fn scenes(issuer: &Issuer) -> Vec<Scene> {
     let mut scenes = vec![rules(), no_rules(), shared_place(), remote(issuer), down()];
+    scenes.push(no_audiences("audiences absent", json!({})));
+    scenes.push(no_audiences("audiences empty", json!({ "audiences": [] })));
     scenes.extend(trees());
     scenes
 }
@@ -60,6 +62,19 @@ fn rules() -> Scene {
     scene
 }
 
+/// Without audiences of its own, does a requirement ask for the provider's, or for none?
+fn no_audiences(title: &'static str, audiences: Value) -> Scene {
+    let requires = with(json!({ "provider_name": "p" }), audiences);
+    let configuration = json!({
+        "providers": { "p": provider(json!({ "audiences": ["other"] })) },
+        "rules": [{ "match": { "prefix": "/" }, "requires": { "provider_and_audiences": requires } }],
+    });
+    scene(title, configuration)
+        .row("of another", bearer(&token(json!({ "aud": "api" }))))
+        .row("of the provider", bearer(&token(json!({ "aud": "other" }))))
+        .row("absent", bearer(&token(json!({ "aud": null }))))
+}
+
 fn no_rules() -> Scene {
     let configuration = json!({ "providers": { "p": provider(json!({})) } });
     scene("no rules", configuration)
@@ -99,11 +114,6 @@ fn trees() -> Vec<Scene> {
         ("tree: nested", any(json!([all(json!([name("a"), name("b")])), only("special")]))),
         ("tree: audience api", only("api")),
         ("tree: audience other", only("other")),
-        ("tree: audiences absent", json!({ "provider_and_audiences": { "provider_name": "a" } })),
-        (
-            "tree: audiences empty",
-            json!({ "provider_and_audiences": { "provider_name": "a", "audiences": [] } }),
-        ),
     ];
     let good = |name: &str| KEYS["ES256"].sign(&claims(json!({ "iss": name })));
     let cut = |token: String| format!("{}AAAA", &token[..token.len() - 4]);

@@ -24,7 +24,8 @@ enum How {
 use How::{Own, Tests};
 
 /// What everybody runs.
-const SUITES: [(&str, How); 22] = [
+const SUITES: [(&str, How); 25] = [
+    ("each part of the filter", Tests(&["-p", "jwt-gate", "--lib"], &[])),
     ("published vectors, natively", Tests(&["--test", "wycheproof"], &[])),
     ("published vectors, in Envoy's engine", Tests(&["--test", "probe"], &[])),
     (
@@ -65,6 +66,8 @@ const SUITES: [(&str, How); 22] = [
                 "bound_tokens",
                 "--test",
                 "config",
+                "--test",
+                "decision_record",
             ],
             &[],
         ),
@@ -99,7 +102,12 @@ const SUITES: [(&str, How); 22] = [
         Tests(&["--test", "e2e", "--", "flat_over_reloads"], &[("JWT_GATE_SOAK_RELOADS", "100")]),
     ),
     ("manifests", Tests(&["--test", "deploy"], &[])),
-    ("what the documents claim", Tests(&["--test", "tidy"], &[])),
+    (
+        "what the documents claim",
+        Tests(&["--test", "tidy", "--test", "docs", "--test", "cookbook"], &[]),
+    ),
+    ("the command line tool", Tests(&["-p", "jwt-gate-cli"], &[])),
+    ("the demo: story, page, dashboard", Tests(&["--test", "demo"], &[])),
     ("bills of materials, the same octets", Tests(&["-p", "xtask", "image"], &[])),
     ("the module from two folders", Own(twice::run)),
     ("dependencies: bans, licences, sources", Own(dependencies)),
@@ -232,4 +240,30 @@ fn dependencies(bench: &Bench) -> Result<Found, String> {
         }
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_test_target_is_in_a_suite() {
+        let targets = std::fs::read_dir(workspace().join("tests")).unwrap().filter_map(|entry| {
+            let path = entry.unwrap().path();
+            let is_target =
+                path.extension().is_some_and(|end| end == "rs") || path.join("main.rs").exists();
+            is_target.then(|| path.file_stem().unwrap().to_str().unwrap().to_owned())
+        });
+        let targets: Vec<_> = targets.collect();
+        assert!(targets.len() > 30, "{targets:?}");
+        for target in targets {
+            let is_run = SUITES.iter().any(|(_, how)| match how {
+                Tests(arguments, _) => {
+                    arguments.windows(2).any(|pair| pair[0] == "--test" && pair[1] == target)
+                }
+                Own(_) => false,
+            });
+            assert!(is_run, "no suite runs {target}");
+        }
+    }
 }
