@@ -1,6 +1,7 @@
 //! Kong's `jwt` plugin in a declarative configuration.
 
 mod route;
+mod scope;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -9,28 +10,15 @@ use serde_json::{Map, Value, json};
 
 use crate::import::Imported;
 use crate::import::kong::route::Matches;
+use crate::import::kong::scope::{find, list, reference};
 use crate::tree::Tree;
 
 pub fn import(trees: &[Tree], imported: &mut Imported) -> Result<(), String> {
     let tree = trees.first().ok_or("there is nothing in it")?;
-    let mut plugins = Vec::new();
-    let list = |tree: &'_ Tree, name: &str| tree.get(name).map_or(&[][..], Tree::items).to_vec();
-    for plugin in list(tree, "plugins") {
-        plugins.push((plugin, vec![Matches::everything()]));
+    for other in trees.iter().skip(1) {
+        imported.lost(other, "another document: Kong reads one");
     }
-    for service in list(tree, "services") {
-        let routes = list(&service, "routes");
-        for plugin in list(&service, "plugins") {
-            plugins
-                .push((plugin, routes.iter().flat_map(|own| route::read(own, imported)).collect()));
-        }
-        for route in &routes {
-            for plugin in list(route, "plugins") {
-                plugins.push((plugin, route::read(route, imported)));
-            }
-        }
-    }
-    plugins.retain(|(plugin, _)| plugin.text_at("name") == Some("jwt"));
+    let plugins = scope::plugins(tree, imported);
     let Some((first, _)) = plugins.first().cloned() else {
         return Err("there is no plugin `jwt` in it".to_owned());
     };
@@ -46,16 +34,13 @@ pub fn import(trees: &[Tree], imported: &mut Imported) -> Result<(), String> {
         }
     }
     let mut providers = Map::new();
-    let consumers = list(tree, "consumers");
-    for consumer in &consumers {
-        for secret in list(consumer, "jwt_secrets") {
-            let name = consumer.text_at("username").unwrap_or("consumer");
-            let mut names = std::iter::once(name.to_owned())
-                .chain((2..).map(|count: u32| format!("{name}-{count}")));
-            let own = names.find(|own| !providers.contains_key(own)).unwrap_or_default();
-            if let Some(provider) = provider(&secret, name, &config, imported) {
-                providers.insert(own, provider);
-            }
+    for (secret, consumer) in secrets(tree, imported) {
+        let name = consumer.text_at("username").unwrap_or("consumer");
+        let mut names = std::iter::once(name.to_owned())
+            .chain((2..).map(|count: u32| format!("{name}-{count}")));
+        let own = names.find(|own| !providers.contains_key(own)).unwrap_or_default();
+        if let Some(provider) = provider(secret, name, &config, imported) {
+            providers.insert(own, provider);
         }
     }
     let names: Vec<_> = providers.keys().map(|name| json!({ "provider_name": name })).collect();
@@ -91,6 +76,23 @@ pub fn import(trees: &[Tree], imported: &mut Imported) -> Result<(), String> {
         "providers": providers, "rules": rules, "bypass_cors_preflight": preflight,
     }));
     Ok(())
+}
+
+/// Credentials, each with whose it is: they stand in consumers, or beside them.
+fn secrets<'a>(tree: &'a Tree, imported: &mut Imported) -> Vec<(&'a Tree, &'a Tree)> {
+    let consumers = list(tree, "consumers");
+    let mut all = Vec::new();
+    for consumer in consumers {
+        all.extend(list(consumer, "jwt_secrets").iter().map(|own| (own, consumer)));
+    }
+    for secret in list(tree, "jwt_secrets") {
+        let named = reference(secret, "consumer");
+        match named.and_then(|own| find(consumers, own, &["username", "id", "custom_id"])) {
+            Some(consumer) => all.push((secret, consumer)),
+            None => imported.lost(secret, "a credential of a consumer that is not here"),
+        }
+    }
+    all
 }
 
 fn provider(

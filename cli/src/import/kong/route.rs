@@ -26,6 +26,9 @@ pub fn read(route: &Tree, imported: &mut Imported) -> Vec<Matches> {
     if let Some(own) = route.get("snis") {
         imported.lost(own, "`snis` of a route: the rule is for every server name");
     }
+    if let Some(own) = route.get("expression") {
+        imported.lost(own, "`expression` of a route: the rule is for every request");
+    }
     let texts = |name: &str| -> Vec<String> {
         let list = route.get(name).map(Tree::items).unwrap_or_default();
         list.iter().filter_map(Tree::text).map(str::to_owned).collect()
@@ -68,15 +71,51 @@ pub fn read(route: &Tree, imported: &mut Imported) -> Vec<Matches> {
             "a path that is a regular expression: Kong's are Perl's, the gate's are RE2's, so look at it",
         );
     }
+    // As a prefix, such a path would match nothing.
+    let is_expression = |path: &String| !path.starts_with('~') && path.contains(EXPRESSIVE);
+    if paths.iter().any(is_expression) {
+        imported.lost(
+            route,
+            "a path that Kong before 3.0 takes as a regular expression: write it with `~` in front",
+        );
+    }
     paths.into_iter().map(one).collect()
 }
 
+const EXPRESSIVE: &[char] = &['(', ')', '[', ']', '{', '}', '*', '+', '?', '^', '$', '|', '\\'];
+
 /// Kong's expressions match at the beginning, the gate's as a whole.
 fn whole(expression: &str) -> String {
-    match expression.strip_suffix('$').filter(|rest| !rest.ends_with('\\')) {
-        Some(rest) => rest.to_owned(),
-        None => format!("{expression}.*"),
+    let plain = expression.strip_suffix('$').filter(|rest| !rest.ends_with('\\'));
+    match (first_alternative(expression), plain) {
+        // Kong's usual router writes `^` in front, which is of the first alternative only: the others match
+        // anywhere. Its older router means the beginning for all of them, for which this is no less.
+        (Some((first, rest)), _) => format!("(?:{first}|.*(?:{rest})).*"),
+        (None, Some(plain)) => plain.to_owned(),
+        (None, None) => format!("{expression}.*"),
     }
+}
+
+/// The alternative before a `|` that stands in neither a group nor a class, and all others.
+fn first_alternative(expression: &str) -> Option<(&str, &str)> {
+    let (mut depth, mut is_class, mut is_escaped) = (0_u32, false, false);
+    for (place, letter) in expression.char_indices() {
+        match letter {
+            _ if is_escaped => is_escaped = false,
+            '\\' => is_escaped = true,
+            '[' => is_class = true,
+            ']' => is_class = false,
+            _ if is_class => {}
+            '(' => depth = depth.saturating_add(1),
+            ')' => depth = depth.saturating_sub(1),
+            '|' if depth == 0 => {
+                let rest = expression.get(place..)?.strip_prefix('|')?;
+                return Some((expression.get(..place)?, rest));
+            }
+            _ => {}
+        }
+    }
+    None
 }
 
 impl Matches {
@@ -174,5 +213,8 @@ mod tests {
         assert_eq!(whole("/items/[0-9]+$"), "/items/[0-9]+");
         assert_eq!(whole("/items/[0-9]+"), "/items/[0-9]+.*");
         assert_eq!(whole("/a\\$"), "/a\\$.*");
+        assert_eq!(whole("/admin|/private"), "(?:/admin|.*(?:/private)).*");
+        assert_eq!(whole("/a|/b$"), "(?:/a|.*(?:/b$)).*");
+        assert_eq!(whole("/(a|b)[|]\\|$"), "/(a|b)[|]\\|");
     }
 }
