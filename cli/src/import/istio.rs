@@ -1,7 +1,10 @@
 //! Istio's RequestAuthentication, with the AuthorizationPolicies for the same workloads, as WasmPlugins.
 
+mod workloads;
+
 use serde_json::{Map, Value, json};
 
+use crate::import::istio::workloads::{Share, share};
 use crate::import::{Imported, istio_policy, mesh_cluster, provider_name};
 use crate::tree::Tree;
 
@@ -24,41 +27,76 @@ pub fn import(trees: &[Tree], imported: &mut Imported) -> Result<(), String> {
     // Several for the same workloads are one gate: two would refuse each other's tokens.
     let mut groups: Vec<Vec<&Tree>> = Vec::new();
     for request in requests {
+        let is_for_all = |one: &Tree, other: &Tree| share(one, other) == Share::All;
         let is_same = |group: &&mut Vec<&Tree>| {
-            group.first().is_some_and(|first| workloads(first) == workloads(request))
+            let mut first = group.first().into_iter();
+            first.any(|first| is_for_all(first, request) && is_for_all(request, first))
         };
         match groups.iter_mut().find(is_same) {
             Some(group) => group.push(request),
             None => groups.push(vec![request]),
         }
     }
-    let mut used = Vec::new();
+    about_overlaps(&groups, imported);
     for group in &groups {
         let Some(first) = group.first() else { continue };
-        let own: Vec<_> = policies.iter().copied().filter(|own| is_for(own, first)).collect();
-        used.extend(own.iter().map(|own| own.place));
+        let is_for = |own: &&Tree| share(own, first) == Share::All;
+        let own: Vec<_> = policies.iter().copied().filter(is_for).collect();
         let plugin = plugin(first, group, &own, imported);
         imported.documents.push(plugin);
     }
-    for policy in policies.iter().filter(|own| !used.contains(&own.place)) {
-        imported.note(policy, "an AuthorizationPolicy for other workloads than any RequestAuthentication here; it is left alone");
+    for policy in policies {
+        about_rest(policy, &groups, imported);
     }
     Ok(())
 }
 
-/// Which workloads it is about.
-fn workloads(tree: &Tree) -> Value {
-    let spec = tree.get("spec");
-    let part = |name: &str| spec.and_then(|spec| spec.get(name)).map(Tree::to_value);
-    let namespace = tree.at(&["metadata", "namespace"]).map(Tree::to_value);
-    json!([namespace, part("selector"), part("target_ref"), part("target_refs")])
+/// Two gates for a workload, where Istio has all rules in one.
+fn about_overlaps(groups: &[Vec<&Tree>], imported: &mut Imported) {
+    let firsts: Vec<_> = groups.iter().filter_map(|group| group.first().copied()).collect();
+    for (index, request) in firsts.iter().enumerate() {
+        for other in firsts.iter().skip(index.saturating_add(1)) {
+            if share(request, other) > Share::None {
+                let message = format!(
+                    "workloads of the RequestAuthentication {}, too: they would have two gates, which refuse \
+                     each other's tokens; write one for each kind of workload",
+                    name(request)
+                );
+                imported.lost(other, message);
+            }
+        }
+    }
 }
 
-/// Whether a policy holds for all workloads of a RequestAuthentication.
-fn is_for(policy: &Tree, request: &Tree) -> bool {
-    let (policy, request) = (workloads(policy), workloads(request));
-    let is_wide = (1..4).all(|part| policy.get(part) == Some(&Value::Null));
-    policy == request || is_wide && policy.get(0) == request.get(0)
+/// A policy for other workloads than those of a gate, or for some of them.
+fn about_rest(policy: &Tree, groups: &[Vec<&Tree>], imported: &mut Imported) {
+    let firsts = groups.iter().filter_map(|group| group.first().copied());
+    let shares: Vec<_> = firsts.map(|first| (share(policy, first), first)).collect();
+    let looks_at_tokens = istio_policy::looks_at_tokens(policy);
+    for (_, request) in shares.iter().filter(|(own, _)| *own == Share::Part && looks_at_tokens) {
+        let message = format!(
+            "AuthorizationPolicy {}: it looks at tokens, for some workloads only of the RequestAuthentication \
+             {}, without which it sees none; write a gate for these workloads, or keep both in Istio",
+            name(policy),
+            name(request)
+        );
+        imported.lost(policy, message);
+    }
+    match shares.iter().map(|(own, _)| *own).max() {
+        Some(Share::All) => {}
+        Some(Share::Part) if looks_at_tokens => {}
+        Some(Share::Part) => {
+            imported.note(policy, "an AuthorizationPolicy that looks at no tokens; it is left alone");
+        }
+        _ => imported.note(
+            policy,
+            "an AuthorizationPolicy for other workloads than any RequestAuthentication here; it is left alone",
+        ),
+    }
+}
+
+fn name(tree: &Tree) -> &str {
+    tree.at(&["metadata", "name"]).and_then(Tree::text).unwrap_or("without a name")
 }
 
 /// The gate for the workloads of `request`, one of `group`.
@@ -81,7 +119,8 @@ fn plugin(request: &Tree, group: &[&Tree], policies: &[&Tree], imported: &mut Im
     let mut config = Map::new();
     let mut providers = Map::new();
     let rules = group.iter().filter_map(|own| own.at(&["spec", "jwt_rules"])).flat_map(Tree::items);
-    for rule in rules {
+    let rules: Vec<_> = rules.collect();
+    for rule in &rules {
         let name = provider_name(rule.text_at("issuer").unwrap_or_default(), &providers);
         let provider = provider(rule, imported);
         providers.insert(name, provider);
@@ -94,15 +133,25 @@ fn plugin(request: &Tree, group: &[&Tree], policies: &[&Tree], imported: &mut Im
     }
     config.insert("providers".to_owned(), providers.into());
     // Istio lets requests without a token pass, and policies refuse them.
-    config.insert("bypass_cors_preflight".to_owned(), true.into());
     config.insert(
         "rules".to_owned(),
         json!([
             { "match": { "prefix": "/" }, "requires": { "allow_missing": {} } }
         ]),
     );
-    match istio_policy::authorization(policies, imported) {
-        Some(authorization) => drop(config.insert("authorization".to_owned(), authorization)),
+    let issuers: Vec<_> = rules.iter().filter_map(|own| own.text_at("issuer")).collect();
+    let authorization = istio_policy::authorization(policies, &issuers, imported);
+    // A bypass would spare preflights the policies, too, and Istio judges them, as requests without a token.
+    config.insert("bypass_cors_preflight".to_owned(), authorization.is_none().into());
+    match authorization {
+        Some(authorization) => {
+            config.insert("authorization".to_owned(), authorization);
+            imported.note(
+                request,
+                "CORS preflights are judged by the policies, as in Istio; if they come with a token, it \
+                 must be good",
+            );
+        }
         None => imported.note(
             request,
             "requests without a token pass, as in Istio without an AuthorizationPolicy; `requires: { \

@@ -1,13 +1,31 @@
 //! Istio's AuthorizationPolicies as ordered policies. What cannot be said here stays in Istio as a whole: half
 //! a condition would let others in.
 
+mod principal;
+
 use serde_json::{Value, json};
 
 use crate::import::Imported;
+use crate::import::istio_policy::principal::principal;
 use crate::tree::Tree;
 
-/// `authorization`; none where nothing asks for it.
-pub fn authorization(policies: &[&Tree], imported: &mut Imported) -> Option<Value> {
+/// Whether a policy judges what is in tokens.
+pub fn looks_at_tokens(policy: &Tree) -> bool {
+    let mut found = false;
+    policy.each_object(&mut |object| {
+        let mut names = ["request_principals", "not_request_principals"].into_iter();
+        let key = object.text_at("key").unwrap_or_default();
+        found |= names.any(|name| object.get(name).is_some()) || key.starts_with("request.auth.");
+    });
+    found
+}
+
+/// `authorization`, for tokens of these issuers; none where nothing asks for it.
+pub fn authorization(
+    policies: &[&Tree],
+    issuers: &[&str],
+    imported: &mut Imported,
+) -> Option<Value> {
     let (mut denials, mut allowances, mut default) = (Vec::new(), Vec::new(), "allow");
     for policy in policies {
         let name =
@@ -27,7 +45,7 @@ pub fn authorization(policies: &[&Tree], imported: &mut Imported) -> Option<Valu
             default = "deny";
         }
         let rules = policy.at(&["spec", "rules"]).map(Tree::items).unwrap_or_default();
-        match rules.iter().map(|own| rule(own, action)).collect::<Result<Vec<_>, _>>() {
+        match rules.iter().map(|own| rule(own, action, issuers)).collect::<Result<Vec<_>, _>>() {
             Ok(own) => list.extend(own.into_iter().flatten()),
             Err(what) => {
                 let more = match action {
@@ -50,10 +68,10 @@ pub fn authorization(policies: &[&Tree], imported: &mut Imported) -> Option<Valu
 }
 
 /// The policies that a rule comes to: one for each path and host.
-fn rule(rule: &Tree, action: &str) -> Result<Vec<Value>, String> {
+fn rule(rule: &Tree, action: &str, issuers: &[&str]) -> Result<Vec<Value>, String> {
     let list = |name: &str| rule.get(name).map(Tree::items).unwrap_or_default();
     known(rule, &["from", "to", "when"])?;
-    let sources = list("from").iter().map(|own| source(own.get("source").unwrap_or(own)));
+    let sources = list("from").iter().map(|own| source(own.get("source").unwrap_or(own), issuers));
     let sources = sources.collect::<Result<Vec<_>, _>>()?;
     let whens = list("when").iter().map(when).collect::<Result<Vec<_>, _>>()?;
     let mut all = whens;
@@ -98,32 +116,17 @@ fn known(tree: &Tree, names: &[&str]) -> Result<(), String> {
     other.map_or(Ok(()), |own| Err(format!("`{}`", own.name)))
 }
 
-fn source(tree: &Tree) -> Result<Value, String> {
+fn source(tree: &Tree, issuers: &[&str]) -> Result<Value, String> {
     known(tree, &["requestPrincipals", "notRequestPrincipals"])?;
     let mut all = Vec::new();
     for (name, is_not) in [("requestPrincipals", false), ("notRequestPrincipals", true)] {
         let Some(list) = tree.get(name) else { continue };
-        let each = texts(list)?.into_iter().map(principal).collect::<Result<Vec<_>, _>>()?;
+        let each = texts(list)?.into_iter().map(|own| principal(own, issuers));
+        let each = each.collect::<Result<Vec<_>, _>>()?;
         let any = joined("any", each).ok_or("an empty list")?;
         all.push(if is_not { json!({ "not": any }) } else { any });
     }
     joined("all", all).ok_or_else(|| "an empty `source`".to_owned())
-}
-
-/// `ISSUER/SUBJECT`, with a `*` at an end.
-fn principal(text: &str) -> Result<Value, String> {
-    if text == "*" {
-        return Ok(json!({ "authenticated": true }));
-    }
-    let (iss, sub) = text.rsplit_once('/').ok_or(format!("the principal `{text}`"))?;
-    if iss.contains('*') || iss.is_empty() {
-        return Err(format!("the principal `{text}`"));
-    }
-    let iss = json!({ "claim": "iss", "string_match": iss });
-    Ok(match sub {
-        "*" => iss,
-        sub => json!({ "all": [iss, { "claim": "sub", "string_match": pattern(sub)? }] }),
-    })
 }
 
 /// A text with a `*` at one end, as a matcher.
@@ -156,7 +159,10 @@ fn when(tree: &Tree) -> Result<Value, String> {
         }
         let patterns = texts.into_iter().map(pattern).collect::<Result<Vec<_>, _>>()?;
         let any = json!({ "string_match": patterns });
-        Ok(json!({ "claim": claim, "list_match": { "any": any, "text_as": "item" } }))
+        // Istio splits these two at spaces, and no others.
+        let is_words = matches!(claim.as_slice(), ["scope" | "permission"]);
+        let text_as = if is_words { "words" } else { "item" };
+        Ok(json!({ "claim": claim, "list_match": { "any": any, "text_as": text_as } }))
     };
     let values = tree.get("values").map(one).transpose()?;
     let not = tree.get("notValues").map(one).transpose()?.map(|own| json!({ "not": own }));
