@@ -260,6 +260,8 @@ fn higress_decides_as_before() {
         &[
             ("https://api.example:8443/a", None, 1),
             ("https://eu.partner.example:8443/a", None, 1),
+            ("https://API.example/a", None, 1),
+            ("https://eu.Partner.Example/a", None, 1),
             ("https://api.example.org/a", None, 0),
         ],
     );

@@ -173,7 +173,8 @@ fn of_domain(domain: &str) -> Value {
         (None, Some(beginning)) => format!("{}.*", literal(beginning)),
         (None, None) => literal(domain),
     };
-    let host = json!({ "safe_regex": { "regex": format!("{host}(:[0-9]*)?") } });
+    // Hosts compare without regard to case.
+    let host = json!({ "safe_regex": { "regex": format!("(?i){host}(:[0-9]*)?") } });
     json!({ "prefix": "/", "headers": [{ "name": ":authority", "string_match": host }] })
 }
 
