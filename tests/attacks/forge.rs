@@ -69,11 +69,10 @@ pub(crate) fn ecdsa(how: &str, key: &SigningKey, input: &[u8]) -> Vec<u8> {
         der(0x30, &[integer(&r.to_bytes_be()), integer(&s.to_bytes_be())].concat())
     };
     match how {
-        "der" => return in_der(&r, &s),
+        "der-high" => return in_der(&r, &s.clone().max(&curve.order - &s)),
         "der-low" => return in_der(&r, &s.clone().min(&curve.order - &s)),
         "wide" => return [fixed(&r, curve.octets + 1), fixed(&s, curve.octets + 1)].concat(),
         "narrow" => return [fixed(&r, curve.octets - 1), fixed(&s, curve.octets - 1)].concat(),
-        "swapped" => return [fixed(&s, curve.octets), fixed(&r, curve.octets)].concat(),
         "only-r" => return fixed(&r, curve.octets),
         "with-recovery" => return [vec![0], good.clone()].concat(),
         "little-endian" => {

@@ -17,8 +17,8 @@ use jwt_gate_demo::serve::Server;
 use jwt_gate_demo::wasm;
 use serde_json::{Value, json};
 
-use crate::corpus::{Case, Gate as Described};
-use crate::native::{self, HOST, Ready, configuration, listed, sorted};
+use crate::corpus::{Case, Gate as Described, Shot};
+use crate::native::{self, HOST, Headers, Ready, configuration, listed, sorted};
 use crate::text::shown;
 use crate::wire::{self, Client};
 
@@ -144,24 +144,47 @@ pub(crate) fn run(
     failures
 }
 
-fn send(client: &mut Client, address: SocketAddr, ready: &Ready<'_>) -> io::Result<Response> {
+/// A request as it goes over the wire.
+#[derive(Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Octets {
+    /// HTTP/1, in good order or not.
+    Http1(Vec<u8>),
+    /// The headers of a request over HTTP/2.
+    Http2(Headers),
+}
+
+/// What this shot sends at this time.
+pub(crate) fn sent(shot: &Shot, now: u64) -> Octets {
+    octets(&Ready::new(shot, now))
+}
+
+fn octets(ready: &Ready<'_>) -> Octets {
     let shot = ready.shot;
     if let Some(lines) = &shot.h2 {
-        return wire::http2(address, &ready.headers(lines));
+        return Octets::Http2(ready.headers(lines));
     }
     if let Some(raw) = &shot.raw {
-        let octets = ready.octets(&as_http(raw));
-        let method = raw.split(' ').next().unwrap_or_default();
-        let (first, more) = wire::send_once(address, &octets, method, shot.also.len())?;
-        for (answer, expected) in more.into_iter().zip(&shot.also) {
-            told(&Ok(answer), None, expected).map_err(io::Error::other)?;
-        }
-        return Ok(first);
+        return Octets::Http1(ready.octets(&as_http(raw)));
     }
     let headers = ready.headers(&shot.headers);
     let (method, path) = (ready.octets(&shot.method), ready.octets(&shot.path));
-    let octets = wire::http1(&method, &path, &headers, &ready.octets(&shot.body), HOST);
-    client.send(&octets, &shot.method)
+    Octets::Http1(wire::http1(&method, &path, &headers, &ready.octets(&shot.body), HOST))
+}
+
+fn send(client: &mut Client, address: SocketAddr, ready: &Ready<'_>) -> io::Result<Response> {
+    let shot = ready.shot;
+    match (octets(ready), &shot.raw) {
+        (Octets::Http2(headers), _) => wire::http2(address, &headers),
+        (Octets::Http1(octets), Some(raw)) => {
+            let method = raw.split(' ').next().unwrap_or_default();
+            let (first, more) = wire::send_once(address, &octets, method, shot.also.len())?;
+            for (answer, expected) in more.into_iter().zip(&shot.also) {
+                told(&Ok(answer), None, expected).map_err(io::Error::other)?;
+            }
+            Ok(first)
+        }
+        (Octets::Http1(octets), None) => client.send(&octets, &shot.method),
+    }
 }
 
 /// Lines as HTTP ends them, and an end of the head where none is written. What else
