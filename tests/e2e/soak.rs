@@ -309,7 +309,9 @@ fn memory_is_flat_over_reloads() {
         kib(last.1)
     );
     println!("assured: {total} cases, 0 exceptions");
-    assert!(last.0 <= warm.0 + 16 * SLACK, "{} KiB became {} KiB", kib(warm.0), kib(last.0));
+    // A short run is not warm after a quarter, which is two reloads.
+    let slack = if total >= 100 { SLACK } else { 16 * SLACK };
+    assert!(last.0 <= warm.0 + slack, "{} KiB became {} KiB", kib(warm.0), kib(last.0));
     assert!(envoy.is_running());
     assert!(!envoy.logs().contains("panicked"));
     drop(envoy);
