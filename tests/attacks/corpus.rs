@@ -103,12 +103,15 @@ fn bearer() -> Vec<String> {
 pub(crate) struct Recipe {
     /// The key that signs it, whose name, algorithm and `kid` the header has; `rsa` if none is named.
     pub(crate) key: Option<String>,
-    /// Members of the header that are otherwise; `{absent}`: not there.
+    /// The token that it proves the possession of: it is then a DPoP proof (RFC 9449 section 4.2) for
+    /// `GET http://gate.test/`, and brings its key along. The `jti` is always the same.
+    pub(crate) proof_of: Option<String>,
+    /// Members of the header that are otherwise; `{absent}`: not there, `{jwk KEY}`: a public key.
     #[serde(default)]
     pub(crate) header: Map<String, Value>,
     /// In place of the header's JSON.
     pub(crate) header_text: Option<String>,
-    /// Claims that are otherwise.
+    /// Claims that are otherwise; `{thumbprint KEY}`: of a public key (RFC 7638).
     #[serde(default)]
     pub(crate) claims: Map<String, Value>,
     /// In place of the claims' JSON.

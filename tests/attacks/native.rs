@@ -40,9 +40,16 @@ pub(crate) struct Ready<'a> {
 
 impl<'a> Ready<'a> {
     pub(crate) fn new(shot: &'a Shot, now: u64) -> Self {
-        let tokens = shot.tokens.iter();
-        let tokens = tokens.map(|(name, recipe)| (name.as_str(), token::make(recipe, now)));
-        Self { shot, tokens: tokens.collect(), now }
+        let mut tokens = BTreeMap::new();
+        // Proofs last: they say which token they are for.
+        for are_proofs in [false, true] {
+            let wanted = shot.tokens.iter().filter(|(_, own)| own.proof_of.is_some() == are_proofs);
+            for (name, recipe) in wanted {
+                let token = token::make(recipe, &tokens, now);
+                tokens.insert(name.as_str(), token);
+            }
+        }
+        Self { shot, tokens, now }
     }
 
     /// A text of the shot as octets.

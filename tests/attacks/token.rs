@@ -1,5 +1,6 @@
 //! Tokens, made by recipes.
 
+use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use jwt_gate_demo::keys::{Alg, SigningKey, base64url};
@@ -8,16 +9,18 @@ use serde_json::{Map, Value, json};
 use crate::corpus::Recipe;
 use crate::encodings::secret;
 use crate::forge;
+use crate::gate::ath;
 use crate::keys::{key, with_algorithm};
+use crate::native::HOST;
 use crate::text::{octets, time};
 
-/// The token of this recipe at this time.
-pub(crate) fn make(recipe: &Recipe, now: u64) -> String {
+/// The token of this recipe at this time, beside those that are made by now.
+pub(crate) fn make(recipe: &Recipe, beside: &BTreeMap<&str, String>, now: u64) -> String {
     let key = key(recipe.key.as_deref().unwrap_or("rsa"));
-    let header = json!({ "alg": key.alg().as_str(), "kid": key.kid(), "typ": "JWT" });
-    let claims = json!({
-        "iss": "https://issuer.test", "sub": "alice", "aud": "api", "exp": now + 3600,
-    });
+    let (header, claims) = match &recipe.proof_of {
+        None => of_the_issuer(key, now),
+        Some(name) => proof(key, &beside[name.as_str()], now),
+    };
     let json = |base: Value, changes: &Map<String, Value>, text: &Option<String>| match text {
         Some(text) => octets(text, &|name| time(name, now)),
         None => changed(base, changes, now).to_string().into_bytes(),
@@ -46,6 +49,34 @@ pub(crate) fn make(recipe: &Recipe, now: u64) -> String {
     token.into_iter().map(char::from).collect()
 }
 
+/// Header and claims of a good token.
+fn of_the_issuer(key: &SigningKey, now: u64) -> (Value, Value) {
+    let header = json!({ "alg": key.alg().as_str(), "kid": key.kid(), "typ": "JWT" });
+    let claims = json!({
+        "iss": "https://issuer.test", "sub": "alice", "aud": "api", "exp": now + 3600,
+    });
+    (header, claims)
+}
+
+/// Header and claims of a good proof that whoever sends `token` has this key.
+fn proof(key: &SigningKey, token: &str, now: u64) -> (Value, Value) {
+    let header = json!({ "alg": key.alg().as_str(), "typ": "dpop+jwt", "jwk": bare_jwk(key) });
+    let claims = json!({
+        "jti": "a proof", "htm": "GET", "htu": format!("http://{HOST}/"), "iat": now,
+        "ath": ath(token),
+    });
+    (header, claims)
+}
+
+/// A public key without what an issuer says of it.
+fn bare_jwk(key: &SigningKey) -> Value {
+    let mut jwk = key.public_jwk();
+    for name in ["kid", "alg", "use"] {
+        jwk.as_object_mut().unwrap().remove(name);
+    }
+    jwk
+}
+
 /// `base` with `changes`.
 fn changed(base: Value, changes: &Map<String, Value>, now: u64) -> Value {
     let Value::Object(mut members) = base else { panic!("no object") };
@@ -62,13 +93,18 @@ fn changed(base: Value, changes: &Map<String, Value>, now: u64) -> Value {
     Value::Object(members)
 }
 
-/// `{now+60}` as a number, and long texts as they are meant.
+/// `{now+60}` as a number, keys and their thumbprints, and long texts as they are meant.
 fn timed(value: &Value, now: u64) -> Value {
     match value {
         Value::String(text) => {
             let bare = text.strip_prefix('{').and_then(|text| text.strip_suffix('}'));
             if let Some(time) = bare.and_then(|name| time(name, now)) {
                 return time.parse().unwrap();
+            }
+            match bare.and_then(|bare| bare.split_once(' ')) {
+                Some(("jwk", name)) => return bare_jwk(key(name)),
+                Some(("thumbprint", name)) => return json!(key(name).thumbprint()),
+                _ => {}
             }
             let repeated = bare.and_then(|bare| bare.rsplit_once('*'));
             match repeated.and_then(|(text, times)| Some((text, times.parse().ok()?))) {
