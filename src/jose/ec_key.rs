@@ -98,6 +98,11 @@ where
         self.trust.is_lost()
     }
 
+    /// Whether there is a table that is believed.
+    pub fn is_fast(&self) -> bool {
+        self.trust.is_earned()
+    }
+
     /// Takes the memory for its table from there.
     pub fn share_memory(&mut self, memory: &Rc<TableMemory>) {
         self.table.share_memory(memory);

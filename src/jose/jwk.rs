@@ -205,14 +205,12 @@ impl Jwk {
 
     /// Whether arithmetic of our own was wrong for this key, so that only the library serves it.
     pub fn is_distrusted(&self) -> bool {
-        match &self.key {
-            VerifyingKey::P256(key) => key.is_distrusted(),
-            VerifyingKey::P384(key) => key.is_distrusted(),
-            VerifyingKey::P521(key) => key.is_distrusted(),
-            VerifyingKey::Rsa(key) => key.is_distrusted(),
-            VerifyingKey::Ed25519(key) => key.is_distrusted(),
-            VerifyingKey::Hmac(_) => false,
-        }
+        self.key.is_distrusted()
+    }
+
+    /// Whether arithmetic of our own serves this key by now, and the library is not asked any more.
+    pub fn is_fast(&self) -> bool {
+        self.key.is_fast()
     }
 
     /// Takes the memory for a table of multiples, if it ever has one, from there.

@@ -55,6 +55,11 @@ impl RsaKey {
         self.pkcs1.is_lost() || self.pss.is_lost()
     }
 
+    /// Whether the fast arithmetic is believed, for one scheme at least.
+    pub fn is_fast(&self) -> bool {
+        !self.is_distrusted() && (self.pkcs1.is_earned() || self.pss.is_earned())
+    }
+
     /// RSASSA-PKCS1-v1_5 (section 8.2.2).
     pub fn verify_pkcs1<D: Digest + AssociatedOid>(&self, input: &[u8], signature: &[u8]) -> bool {
         let digest = D::digest(input);

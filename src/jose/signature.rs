@@ -50,6 +50,30 @@ impl VerifyingKey {
         }
     }
 
+    /// Whether arithmetic of our own was wrong for this key.
+    pub fn is_distrusted(&self) -> bool {
+        match self {
+            Self::P256(key) => key.is_distrusted(),
+            Self::P384(key) => key.is_distrusted(),
+            Self::P521(key) => key.is_distrusted(),
+            Self::Rsa(key) => key.is_distrusted(),
+            Self::Ed25519(key) => key.is_distrusted(),
+            Self::Hmac(_) => false,
+        }
+    }
+
+    /// Whether arithmetic of our own is believed for this key.
+    pub fn is_fast(&self) -> bool {
+        match self {
+            Self::P256(key) => key.is_fast(),
+            Self::P384(key) => key.is_fast(),
+            Self::P521(key) => key.is_fast(),
+            Self::Rsa(key) => key.is_fast(),
+            Self::Ed25519(key) => key.is_fast(),
+            Self::Hmac(_) => false,
+        }
+    }
+
     /// Checks `signature` over `input`.
     pub fn verify(
         &self,

@@ -21,6 +21,11 @@ enum State {
 }
 
 impl Trust {
+    /// Whether it was earned.
+    pub(super) fn is_earned(&self) -> bool {
+        self.0.get() == State::Earned
+    }
+
     /// Whether it was lost.
     pub(super) fn is_lost(&self) -> bool {
         self.0.get() == State::Lost

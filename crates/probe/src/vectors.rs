@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use fast_verify::rsa::Arithmetic;
 use jwt_gate::jose::algorithm::Algorithm;
 use jwt_gate::jose::jwk::{Jwk, KeyStrength};
 use serde::{Deserialize, Serialize};
@@ -51,8 +52,10 @@ pub struct Tally {
     pub good: usize,
     /// Signatures that had to be refused.
     pub bad: usize,
-    /// Signatures that a key of experience was asked about: fast arithmetic, where it has any.
-    pub by_experience: usize,
+    /// Signatures that arithmetic of our own judged alone: the key had earned it by good ones.
+    pub fast: usize,
+    /// Those of RSA among them, where the arithmetic was that of fused multiply-adds.
+    pub fused: usize,
     /// Every case that went wrong, and every key that ended up distrusted.
     pub failures: Vec<String>,
 }
@@ -82,6 +85,8 @@ pub fn check(group: &Group) -> Result<Tally, String> {
             }
         }
     }
+    let is_fast = experienced.is_fast();
+    let is_fused = group.jwk["kty"] == "RSA" && Arithmetic::best() != Arithmetic::Integers;
     for case in &group.cases {
         let (input, signature) = (decode(&case.input)?, decode(&case.signature)?);
         let keys = [("new", Some(&new)), ("experienced", good.map(|_| &experienced))];
@@ -98,7 +103,8 @@ pub fn check(group: &Group) -> Result<Tally, String> {
                 tally.failures.push(format!("{} {}: distrusted", group.name, case.name));
             }
         }
-        tally.by_experience += usize::from(good.is_some());
+        tally.fast += usize::from(is_fast);
+        tally.fused += usize::from(is_fast && is_fused);
         match case.good {
             true => tally.good += 1,
             false => tally.bad += 1,
@@ -128,7 +134,7 @@ mod tests {
             cases: vec![case("A.4", true), case("wrongly called bad", false)],
         };
         let tally = check(&group).unwrap();
-        assert_eq!((tally.good, tally.bad, tally.by_experience), (1, 1, 2));
+        assert_eq!((tally.good, tally.bad, tally.fast, tally.fused), (1, 1, 2, 0));
         assert_eq!(tally.failures.len(), 4, "{:?}", tally.failures);
         assert!(check(&Group { algorithm: "none".to_owned(), ..group }).is_err());
     }
