@@ -47,6 +47,7 @@ const LAXER: &[(&str, &str)] = &[
     ("`content_type` beside `body` says it", HEADERS),
     ("use `host`", HEADERS),
     ("expected hosts, with a port", "hosts"),
+    ("names a host twice", "hosts"),
     ("names must not hold the octet zero", "the octet zero"),
     ("nested too deeply", "how deep requirements and conditions nest"),
 ];
@@ -311,6 +312,8 @@ fn two_fields(judges: &mut Judges) {
             "cache_duration": "1s", "min_cache_duration": "2s" } })),
         provider(json!({ "remote_jwks": { "discovery": discovery, "retry_policy":
             { "retry_back_off": { "base_interval": "2s", "max_interval": "1s" } } } })),
+        provider(json!({ "issuer": "https://a.example", "remote_jwks": { "discovery":
+            { "cluster": "a", "timeout": "5s", "clusters": { "B": "b", "b": "c" } } } })),
     ] {
         assert!(!judges.judge(&config), "{config}");
     }
