@@ -115,7 +115,8 @@ impl Gate {
     }
 
     /// Does what may be done in the root context's turn only: sends fetches, reads and writes shared
-    /// data. What the engine wants in return comes in the same turn.
+    /// data. What the engine wants in return comes in the same turn. The clock is read after the data: what
+    /// another worker wrote in between would seem to be from the future, and count as nonsense.
     fn serve_root(&self, root: u32) {
         for _ in 0..MAX_STEPS_PER_TURN {
             let next = self.for_root.borrow_mut().pop_front();
@@ -133,6 +134,7 @@ impl Gate {
                         Ok((text, seen)) => Ok((text.as_deref(), *seen)),
                         Err(_) => Err(NotShared),
                     };
+                    let now = abi::now().unwrap_or(now);
                     self.engine.borrow_mut().handle_notice(provider, notice, now);
                 }
                 Effect::Post { provider, entry, text, seen } => {
@@ -142,6 +144,7 @@ impl Gate {
                 Effect::Publish { entry, text } => abi::set_shared(&entry, &text),
                 Effect::Take { provider, entry } => {
                     let keys = abi::shared(&entry).ok().and_then(|(keys, _)| keys);
+                    let now = abi::now().unwrap_or(now);
                     self.engine.borrow_mut().handle_taken(provider, keys.as_deref(), now);
                 }
                 // Carried out at once, and never put aside.
