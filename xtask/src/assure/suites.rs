@@ -113,7 +113,7 @@ const SUITES: [(&str, How); 25] = [
     ("dependencies: bans, licences, sources", Own(dependencies)),
 ];
 
-/// Longer runs of the same: under an hour, beside nine of the fuzzers, divided by the processors.
+/// Longer runs of the same. They take less than an hour, and the fuzzers nine, divided by the processors.
 const LONG: [(&str, &str); 5] = [
     ("JWT_GATE_SOAK_REQUESTS", "1000000"),
     ("JWT_GATE_SOAK_ROTATIONS", "1000"),

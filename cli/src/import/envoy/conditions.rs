@@ -2,28 +2,18 @@
 
 use serde_json::{Map, Value};
 
+use crate::import::envoy::overlap::SPECIFIERS;
 use crate::tree::{Data, Tree, snake_case};
 
-const KNOWN: [&str; 11] = [
-    "prefix",
-    "path",
-    "path_separated_prefix",
-    "safe_regex",
-    "path_match_policy",
-    "connect_matcher",
-    "case_sensitive",
-    "headers",
-    "query_parameters",
-    "cookies",
-    "grpc",
-];
+/// Beside the path's.
+const OTHERS: [&str; 5] = ["case_sensitive", "headers", "query_parameters", "cookies", "grpc"];
 
 /// The conditions, and those that no rule can have.
 pub fn of(matches: &Tree) -> (Map<String, Value>, Vec<&Tree>) {
     let (mut known, mut others) = (Map::new(), Vec::new());
     for own in matches.members().iter().filter(|own| own.value.data != Data::Null) {
         match snake_case(&own.name) {
-            name if KNOWN.contains(&name.as_str()) => {
+            name if SPECIFIERS.iter().chain(&OTHERS).any(|known| *known == name) => {
                 known.insert(name, own.value.to_value());
             }
             name if name == "runtime_fraction" && is_always(&own.value) => {}

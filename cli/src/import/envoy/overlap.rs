@@ -16,7 +16,8 @@ enum Common<'a> {
     Path(Path<'a>),
 }
 
-const SPECIFIERS: [&str; 6] = [
+/// How a condition can ask for a path; it has one of them.
+pub(super) const SPECIFIERS: [&str; 6] = [
     "prefix",
     "path",
     "path_separated_prefix",
